@@ -1,0 +1,55 @@
+/**
+ * Named places where a crash test may stop the program dead ("crash at a named point, never by luck").
+ *
+ * A fault point costs one property read when none is armed. It is armed only by `BRX_FAULT` (see config.ts), of the form
+ * `name:action[:n]`: at the n-th passage (default 1) `kill` sends SIGKILL to this very process, `stop` sends SIGSTOP (the
+ * zombie: someone else continues it), `throw` throws an Error. Before acting it writes one line to stderr,
+ * `fault point <name>: <action>`, which is what a test waits for.
+ */
+export const FAULT_POINTS = [
+  'ingest.before-decode',
+  'ingest.after-decode',
+  'ingest.after-begin',
+  'ingest.after-lock',
+  'ingest.after-read',
+  'ingest.after-write',
+  'ingest.commit-sent',
+  'ingest.commit-acknowledged',
+  'ingest.offset-committed',
+  'ingest.after-park',
+  'dead-letters.before-send',
+  'dead-letters.after-send',
+] as const;
+
+export type FaultPoint = (typeof FAULT_POINTS)[number];
+export type FaultAction = 'kill' | 'stop' | 'throw';
+export interface Fault {
+  point: FaultPoint;
+  action: FaultAction;
+  passage: number;
+}
+
+let armed: Fault | undefined;
+let passages = 0;
+
+export function armFault(fault: Fault | undefined): void {
+  armed = fault;
+  passages = 0;
+}
+
+export function faultPoint(point: FaultPoint): void {
+  if (armed === undefined || armed.point !== point) return;
+  passages += 1;
+  if (passages !== armed.passage) return;
+  process.stderr.write(`fault point ${point}: ${armed.action}\n`);
+  switch (armed.action) {
+    case 'kill':
+      process.kill(process.pid, 'SIGKILL');
+      break;
+    case 'stop':
+      process.kill(process.pid, 'SIGSTOP');
+      break;
+    case 'throw':
+      throw new Error(`fault point ${point}`);
+  }
+}
