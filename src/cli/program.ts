@@ -1,0 +1,105 @@
+import { Command, CommanderError } from 'commander';
+import { processEnvironment, readConfig } from '../config.ts';
+import { BrxError, ERROR_CODES, messageOf } from '../errors.ts';
+import { systemClock } from '../platform/clock.ts';
+import { createLogger } from '../platform/log.ts';
+import { packageVersion } from '../platform/version.ts';
+import { createContext, examples, Interrupted, type CliContext, type ContextParts } from './context.ts';
+import { createOutput, type Output, type TextStream } from './output.ts';
+
+/** The commands, in the order and under the headings of `--help`. */
+const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [];
+
+export interface Io {
+  stdout: TextStream;
+  stderr: TextStream;
+  host: ContextParts['host'];
+}
+
+/** Runs one command line (without `node` and the script) and resolves to its exit code; reports every error itself. */
+export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+  const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
+  const verbose = flags.includes('--verbose') || flags.includes('-v');
+  const out = createOutput({ stdout: io.stdout, stderr: io.stderr, json: flags.includes('--json'), clock: systemClock });
+  const context = createContext({
+    out,
+    host: io.host,
+    readConfig: () => readConfig(processEnvironment()),
+    createLogger: () => createLogger({ level: verbose ? 'debug' : 'warn', format: 'auto' }),
+  });
+  try {
+    await createProgram(context, io).parseAsync(argv, { from: 'user' });
+    out.close();
+    return context.exitCode;
+  } catch (error) {
+    out.close();
+    if (context.interruption !== undefined && (error === context.interruption || (error instanceof Error && error.name === 'AbortError'))) return context.interruption.exitCode;
+    return report(error, out);
+  }
+}
+
+function createProgram(context: CliContext, io: Io): Command {
+  const program = new Command('brx-sync')
+    .description('Keeps card sellers’ stock in step: applies marketplace events from Kafka to PostgreSQL, in per-seller order, exactly once in effect.')
+    .version(`${packageVersion()} (node ${process.version})`, '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print help')
+    .option('--json', 'answer in JSON on stdout, errors in JSON on stderr')
+    .option('-v, --verbose', 'also log what the parts do, on stderr')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => io.stdout.write(text),
+      writeErr: (text) => io.stderr.write(text),
+      outputError: () => undefined, // reported by the boundary below, in one form with all other errors
+    });
+  for (const { heading, register } of GROUPS) {
+    program.commandsGroup(heading);
+    for (const registerCommand of register) registerCommand(program, context);
+  }
+  program.commandsGroup('Help:').addHelpText(
+    'after',
+    `${examples([
+      ['brx-sync start', 'consume, with health and metrics on 127.0.0.1:8080'],
+      ['brx-sync lag --watch', 'how far behind, and is it getting better'],
+      ['brx-sync help lag', 'all about one command'],
+    ])}\n\nExit codes:\n${exitCodes()}\n\nSettings come from the environment and .env; see the README, section Configuration.`,
+  );
+  return program;
+}
+
+/** One form for every error: what is wrong, what to do; with `--json` as one JSON line. Returns the exit code. */
+function report(error: unknown, out: Output): number {
+  if (error instanceof CommanderError && error.exitCode === 0) return 0; // help or version was asked for
+  if (error instanceof CommanderError && error.code === 'commander.help') return ERROR_CODES.BRX_USAGE.exit; // no command was named: help is printed
+  const known = asBrxError(error);
+  if (out.isJson) {
+    out.note(JSON.stringify({ error: { code: known.code, message: known.message, remedy: known.remedy ?? null } }));
+    return known.exitCode;
+  }
+  out.note(`${known.code === 'BRX_USAGE' ? 'error' : `error ${known.code}`}: ${known.message}`);
+  for (let cause = known.cause; cause instanceof Error && known.code !== 'BRX_INTERNAL'; cause = cause.cause) {
+    if (!known.message.includes(cause.message)) out.note(`  because: ${cause.message}`);
+  }
+  if (known.remedy !== undefined) out.note(`what to do: ${known.remedy}`);
+  return known.exitCode;
+}
+
+function asBrxError(error: unknown): BrxError {
+  if (error instanceof BrxError) return error;
+  if (error instanceof CommanderError) {
+    return new BrxError('BRX_USAGE', error.message.replace(/^error: /, '').replace(/\n\((.*)\)$/s, '; $1'), { remedy: 'brx-sync help lists the commands, brx-sync help <command> explains one' });
+  }
+  if (error instanceof Interrupted) return new BrxError('BRX_INTERNAL', error.message, { cause: error });
+  const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
+  return new BrxError('BRX_INTERNAL', stack, { cause: error, remedy: 'this is a fault of brx-sync: please report it with the lines above' });
+}
+
+function exitCodes(): string {
+  const byExit = new Map<number, string[]>([[0, ['done']]]);
+  for (const { exit, meaning } of Object.values(ERROR_CODES)) byExit.set(exit, [...(byExit.get(exit) ?? []), meaning]);
+  byExit.set(130, ['interrupted']);
+  return [...byExit]
+    .sort(([a], [b]) => a - b)
+    .map(([exit, meanings]) => `  ${String(exit).padStart(3)}  ${meanings.join('; ')}`)
+    .join('\n');
+}
