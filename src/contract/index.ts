@@ -1,0 +1,7 @@
+export type { AvroField, AvroRecord, AvroType } from './avro.ts';
+export { LATEST } from './avro.generated.ts';
+export { isInventoryChanged, validateInventoryChanged, type Validated } from './inventory-changed.ts';
+export { LANES, laneOf, murmur2, murmur2OfBytes, partitionOf } from './lanes.ts';
+export * from './records.ts';
+export { explain, EARLIEST_MS, LATEST_MS, LIMITS, RULES, type Rule } from './rules.ts';
+export { ALL_TOPICS, deadLetterTopic, TOPICS, topicName, type Topic, type TopicKey } from './topics.ts';
