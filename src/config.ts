@@ -70,6 +70,7 @@ export const VARIABLES = {
   BRX_INGEST_MAX_PARKED_USERS: { section: 'ingest', schema: integer(1, 1_000_000, 1_000), example: '1000', description: 'with more users parked than this the fault is ours: stop rather than park everyone' },
   BRX_HTTP_HOST: { section: 'http', schema: z.string().min(1).default('127.0.0.1'), example: '127.0.0.1', description: 'address of health and metrics' },
   BRX_HTTP_PORT: { section: 'http', schema: integer(0, 65_535, 8_080), example: '8080', description: 'port of health and metrics; 0 picks a free one' },
+  BRX_HTTP_TOKEN: { section: 'http', schema: z.string().min(16, { error: 'must have at least 16 characters' }).optional(), example: '(a secret)', description: 'bearer token for metrics and details of health; needed when BRX_HTTP_HOST is not loopback', secret: true },
   BRX_LOG_LEVEL: { section: 'log', schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), example: 'info', description: 'least severe level written' },
   BRX_LOG_FORMAT: { section: 'log', schema: z.enum(['auto', 'json', 'pretty']).default('auto'), example: 'json', description: 'auto is pretty on a terminal, JSON elsewhere' },
   BRX_SHUTDOWN_TIMEOUT_MS: { section: 'process', schema: integer(1_000, 600_000, 25_000), example: '25000', description: 'longest graceful stop; below the orchestrator’s kill time' },
@@ -118,7 +119,7 @@ function shape(v: Values) {
       rebalanceTimeoutMs: v.BRX_INGEST_REBALANCE_TIMEOUT_MS,
       maxParkedUsers: v.BRX_INGEST_MAX_PARKED_USERS,
     },
-    http: { host: v.BRX_HTTP_HOST, port: v.BRX_HTTP_PORT },
+    http: { host: v.BRX_HTTP_HOST, port: v.BRX_HTTP_PORT, token: v.BRX_HTTP_TOKEN },
     log: { level: v.BRX_LOG_LEVEL, format: v.BRX_LOG_FORMAT },
     shutdownTimeoutMs: v.BRX_SHUTDOWN_TIMEOUT_MS,
     fault: v.BRX_FAULT,
@@ -167,7 +168,7 @@ function describe(given: string | undefined, error: z.ZodError): string {
 }
 
 function unknownVariables(environment: Environment): ConfigProblem[] {
-  const known = new Set<string>([...Object.keys(VARIABLES), 'BRX_ENV_FILE']);
+  const known = new Set<string>([...Object.keys(VARIABLES), 'BRX_ENV_FILE', 'BRX_STACK']);
   for (const [name, variable] of Object.entries(VARIABLES) as [string, Variable][]) if (variable.secret) known.add(`${name}_FILE`);
   return Object.keys(environment)
     .filter((name) => name.startsWith('BRX_') && !known.has(name) && !name.startsWith('BRX_STACK_') && !name.startsWith('BRX_MYSQL_') && !name.startsWith('BRX_REDIS_'))
@@ -187,10 +188,13 @@ function crossChecks(v: Values): ConfigProblem[] {
   demand(v.BRX_DATABASE_LOCK_TIMEOUT_MS < v.BRX_DATABASE_STATEMENT_TIMEOUT_MS, 'BRX_DATABASE_LOCK_TIMEOUT_MS', 'must be below BRX_DATABASE_STATEMENT_TIMEOUT_MS');
   demand(v.BRX_INGEST_REBALANCE_TIMEOUT_MS >= 2 * v.BRX_DATABASE_TRANSACTION_TIMEOUT_MS, 'BRX_INGEST_REBALANCE_TIMEOUT_MS', 'must be at least twice BRX_DATABASE_TRANSACTION_TIMEOUT_MS: a rebalance waits for the chunk in flight');
   demand(v.BRX_DATABASE_POOL_MAX >= v.BRX_INGEST_CONCURRENCY + 2, 'BRX_DATABASE_POOL_MAX', 'must be at least BRX_INGEST_CONCURRENCY + 2');
+  demand(isLoopback(v.BRX_HTTP_HOST) || v.BRX_HTTP_TOKEN !== undefined, 'BRX_HTTP_TOKEN', `must be set when BRX_HTTP_HOST is not a loopback address (it is ${v.BRX_HTTP_HOST})`);
   const sasl = [v.BRX_KAFKA_SASL_MECHANISM, v.BRX_KAFKA_SASL_USERNAME, v.BRX_KAFKA_SASL_PASSWORD].filter((value) => value !== undefined).length;
   demand(sasl === 0 || sasl === 3, 'BRX_KAFKA_SASL_MECHANISM', 'needs BRX_KAFKA_SASL_USERNAME and BRX_KAFKA_SASL_PASSWORD beside it, or none of the three');
   return problems;
 }
+
+const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host === '[::1]' || /^127(\.\d{1,3}){3}$/.test(host);
 
 function configError(problems: readonly ConfigProblem[]): BrxError {
   const lines = problems.map(({ variable, problem, example }) => `  ${variable} ${problem}\n      for example ${variable}=${example}`);
