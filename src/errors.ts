@@ -24,6 +24,7 @@ export const ERROR_CODES = {
   BRX_MIGRATION: { exit: 1, retryable: false, meaning: 'a migration failed or was changed after it had been applied' },
   BRX_STOP_TIMEOUT: { exit: 1, retryable: false, meaning: 'the stop took longer than its deadline' },
   BRX_TOO_MANY_PARKED: { exit: 70, retryable: false, meaning: 'so many users are parked that the fault must be ours' },
+  BRX_STACK: { exit: 69, retryable: false, meaning: 'the local services could not be found, started or stopped' },
   BRX_INTERNAL: { exit: 70, retryable: false, meaning: 'a state this program believes impossible' },
 } as const satisfies Record<string, { exit: number; retryable: boolean; meaning: string }>;
 
