@@ -1,0 +1,108 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { PORT_VARIABLES } from './model.ts';
+import { run } from './run.ts';
+import type { NativeService } from './instance.ts';
+
+export interface KafkaPlace {
+  java: string;
+  /** Folder of jars. */
+  libs: string;
+  port: number;
+  controllerPort: number;
+}
+
+/** Kafka in KRaft mode, one node that is broker and controller. */
+export function kafkaService({ java, libs, port, controllerPort }: KafkaPlace): NativeService {
+  return {
+    name: 'kafka',
+    title: 'Kafka',
+    address: `127.0.0.1:${port}`,
+    ports: [
+      { port, variable: PORT_VARIABLES.kafka, title: 'Kafka' },
+      { port: controllerPort, variable: PORT_VARIABLES.kafkaController, title: 'Kafka (controller)' },
+    ],
+    owner: undefined,
+    stopSignal: 'SIGTERM',
+    stopGraceMs: 30_000,
+    prepare: async (home) => {
+      const data = join(home, 'data');
+      const properties = join(home, 'server.properties');
+      const log4j = join(home, 'log4j2.properties');
+      mkdirSync(home, { recursive: true });
+      writeFileSync(properties, serverProperties(port, controllerPort, data));
+      writeFileSync(log4j, LOG4J);
+      const jvm = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:+ExplicitGCInvokesConcurrent', `-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
+      const environment = { LANG: 'C.UTF-8' };
+      const formatted = join(home, 'formatted');
+      if (!existsSync(formatted)) {
+        rmSync(data, { recursive: true, force: true }); // a format that was interrupted
+        const quick = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', `-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
+        // Any base64 UUID will do; a fixed one keeps the data readable by a stack whose settings were lost.
+        await run(java, [...quick, 'kafka.tools.StorageTool', 'format', '--standalone', '-t', CLUSTER_ID, '-c', properties], { cwd: home, environment });
+        writeFileSync(formatted, '');
+      }
+      return { program: java, args: ['-Xms512m', '-Xmx768m', ...jvm, 'kafka.Kafka', properties], cwd: home, environment };
+    },
+    probe: () => probeKafka(`127.0.0.1:${port}`),
+  };
+}
+
+const CLUSTER_ID = 'QnJ4LVN5bmMtU3RhY2stMQ';
+
+/** Resolves when a broker answers a metadata request. */
+export async function probeKafka(brokers: string): Promise<void> {
+  const kafka = new Kafka({ clientId: 'brx-stack', brokers: brokers.split(','), logLevel: logLevel.NOTHING, connectionTimeout: 2_000, requestTimeout: 5_000, retry: { retries: 0 } });
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const { brokers: answered } = await admin.describeCluster();
+    if (answered.length === 0) throw new Error('no broker has registered yet');
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+function serverProperties(port: number, controllerPort: number, data: string): string {
+  return `# Written by the local stack at each start.
+process.roles=broker,controller
+node.id=1
+controller.quorum.bootstrap.servers=127.0.0.1:${controllerPort}
+listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
+advertised.listeners=PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${controllerPort}
+inter.broker.listener.name=PLAINTEXT
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+num.network.threads=2
+num.io.threads=2
+log.dirs=${data}
+# A single broker cannot hold three copies.
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+# Topics are code (brx-sync topics apply), never a typing error.
+auto.create.topics.enable=false
+# The default of 3000 adds three seconds to every first join.
+group.initial.rebalance.delay.ms=0
+# Lets tests see a dead member after one second instead of six.
+group.min.session.timeout.ms=1000
+# Deleted topics give their disk back at once.
+log.segment.delete.delay.ms=1000
+`;
+}
+
+const LOG4J = `status=error
+appender.out.type=Console
+appender.out.name=out
+appender.out.layout.type=PatternLayout
+appender.out.layout.pattern=%d{HH:mm:ss.SSS} %-5p %c{1}: %m%n
+rootLogger.level=warn
+rootLogger.appenderRef.out.ref=out
+logger.server.name=kafka.server
+logger.server.level=info
+`;
