@@ -1,0 +1,6 @@
+export { createBatcher, type Batcher, type BatcherLimits } from './batcher.ts';
+export { avroMisfits, createCodec, encode, MAGIC_BYTE, readerOf, WIRE_HEADER_BYTES, type Codec, type Reader } from './codec.ts';
+export { COMMAND_RETRIES, createKafka, kafkaUnavailable, SERVICE_RETRIES } from './kafka.ts';
+export { createProducer, murmur2Partitioner, type OutgoingMessage, type Producer } from './producer.ts';
+export { createRegistry, SUBJECT_COMPATIBILITY, type Registry, type SubjectVersion, type WriterSchema } from './registry.ts';
+export { patchKafkajsTimerLoop } from './timer-patch.ts';
