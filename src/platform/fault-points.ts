@@ -37,6 +37,11 @@ export function armFault(fault: Fault | undefined): void {
   passages = 0;
 }
 
+/** For a point whose very observation costs something: whether it is armed. */
+export function isArmed(point: FaultPoint): boolean {
+  return armed?.point === point;
+}
+
 export function faultPoint(point: FaultPoint): void {
   if (armed === undefined || armed.point !== point) return;
   passages += 1;

@@ -1,0 +1,80 @@
+import { laneOf } from '../contract/index.ts';
+import { BrxError } from '../errors.ts';
+import { lockLanes } from '../inventory/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import { faultPoint, isArmed } from '../platform/fault-points.ts';
+import { DatabaseFailure, inTransaction, toBrxError, type Postgres } from '../platform/postgres/index.ts';
+import { applyChunk, type ChunkResult } from './chunk.ts';
+import { appendParkedEvents, parkUser } from './parking.sql.ts';
+import type { Entry, EventEntry } from './record.ts';
+
+export interface ApplyDeps {
+  readonly postgres: Postgres;
+  readonly clock: Clock;
+  readonly consumerGroup: string;
+  readonly horizonMs: number;
+  readonly maxParkedUsers: number;
+  readonly onRetry: (failure: DatabaseFailure) => void;
+}
+
+/**
+ * Applies a run of records of one partition and returns once all of it is committed, one way or another.
+ *
+ * - the database is away, overloaded or full: throws a retryable BrxError; nothing of the failing part has happened;
+ * - it refuses the data: the run is halved, first half first, until the event it refuses stands alone; that event's user is
+ *   parked and everyone else goes on. Halving keeps the order of every user because the second half starts after the first is
+ *   committed, parking included;
+ * - a transaction takes too long: halved likewise; one event that takes too long is the database's trouble, not the event's;
+ * - it is not the database we were written for (a missing table): throws, and the process stops.
+ */
+export async function applyOrPark(deps: ApplyDeps, entries: readonly Entry[]): Promise<ChunkResult> {
+  const failure = await attempt(deps, entries);
+  if (!(failure instanceof DatabaseFailure)) return failure;
+
+  const [only] = entries;
+  if (only === undefined) throw new BrxError('BRX_INTERNAL', 'an empty run failed', { cause: failure });
+  if (entries.length > 1) {
+    const middle = entries.length >> 1;
+    const first = await applyOrPark(deps, entries.slice(0, middle));
+    const second = await applyOrPark(deps, entries.slice(middle));
+    return { outcomes: [...first.outcomes, ...second.outcomes], deadLetters: [...first.deadLetters, ...second.deadLetters] };
+  }
+  if (failure.kind === 'timeout') throw toBrxError(failure);
+  if (only.kind === 'dead') throw new BrxError('BRX_INTERNAL', `a dead letter cannot be stored: ${failure.message}`, { cause: failure });
+  await park(deps, only, failure);
+  return { outcomes: ['parked'], deadLetters: [] };
+}
+
+/** One transaction. Returns the failure if halving can help, throws every other one. */
+async function attempt(deps: ApplyDeps, entries: readonly Entry[]): Promise<ChunkResult | DatabaseFailure> {
+  const rules = { consumerGroup: deps.consumerGroup, tooOldBefore: deps.clock.now() - deps.horizonMs, respectParking: true };
+  try {
+    return await inTransaction(deps.postgres, (tx) => applyChunk(tx, entries, rules), {
+      onRetry: deps.onRetry,
+      ...(isArmed('ingest.commit-sent') ? { onCommitSent: () => faultPoint('ingest.commit-sent') } : {}),
+    });
+  } catch (error) {
+    if (error instanceof DatabaseFailure && (error.kind === 'data' || error.kind === 'duplicate' || error.kind === 'timeout')) return error;
+    throw error instanceof DatabaseFailure ? toBrxError(error) : error;
+  }
+}
+
+/** Parks the user of an event the database refuses, in a transaction of its own, with the event first in line. */
+async function park(deps: ApplyDeps, entry: EventEntry, failure: DatabaseFailure): Promise<void> {
+  const { user_id: userId } = entry.event;
+  await inTransaction(
+    deps.postgres,
+    async (tx) => {
+      await lockLanes(tx, [laneOf(userId)]);
+      const parkedUsers = await parkUser(tx, userId, failure.kind, failure.message);
+      if (parkedUsers > deps.maxParkedUsers) {
+        throw new BrxError('BRX_TOO_MANY_PARKED', `user ${userId} would be parked user number ${parkedUsers}; the last error: ${failure.message}`, {
+          remedy: 'the database refuses too many users’ events for it to be their fault: look at `brx-sync parked list`, or raise BRX_INGEST_MAX_PARKED_USERS',
+        });
+      }
+      await appendParkedEvents(tx, [entry]);
+      faultPoint('ingest.after-park');
+    },
+    { onRetry: deps.onRetry },
+  );
+}

@@ -1,0 +1,150 @@
+import { LANES } from '../contract/index.ts';
+import { intArray, nameStatement, textArray, uuidArray, type Transaction } from '../platform/postgres/index.ts';
+import type { StockFold } from './fold.ts';
+import type { Item } from './item.ts';
+
+/** First key of every lane lock: "BRX" in ASCII. */
+export const LANE_LOCK_CLASS = 0x42_52_58;
+
+const LOCK_LANES = nameStatement(
+  `SELECT pg_advisory_xact_lock(${LANE_LOCK_CLASS}, lane) FROM unnest($1::int[]) AS lane`,
+  'lock_lanes',
+);
+
+/**
+ * Takes the lanes of a transaction, in ascending order whatever order they come in, and holds them until it ends. A statement of
+ * its own, before any read: under READ COMMITTED a statement sees what was committed when it *began*, so a read in the same
+ * statement as the lock would see the state from before the wait.
+ */
+export async function lockLanes(tx: Transaction, lanes: Iterable<number>): Promise<void> {
+  const sorted = [...new Set(lanes)].sort((a, b) => a - b);
+  if (sorted.length === 0) return;
+  if (sorted.some((lane) => lane < 0 || lane >= LANES)) throw new RangeError(`lane out of range: ${sorted.join(', ')}`);
+  await tx.$executeRawUnsafe(LOCK_LANES, intArray(sorted));
+}
+
+const READ_STOCK = nameStatement(
+  `SELECT known.ns AS known, stock.*
+     FROM (SELECT string_agg(k.n::text, ',') AS ns
+             FROM unnest($1::uuid[]) WITH ORDINALITY AS k (event_id, n)
+             JOIN stock_ledger AS l ON l.event_id = k.event_id) AS known,
+          (SELECT string_agg(i.n::text, ',') AS items,
+                  string_agg(t.on_hand::text, ',') AS on_hand,
+                  string_agg(t.held::text, ',') AS held,
+                  string_agg(t.flags::text, ',') AS flags,
+                  string_agg(coalesce(t.version::text, ''), ',') AS version,
+                  string_agg(t.last_event_id::text, ',') AS last_event_id
+             FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS i (user_id, item_id, n)
+             JOIN inventory_items AS t ON t.user_id = i.user_id AND t.item_id = i.item_id) AS stock`,
+  'read_stock',
+);
+
+interface StockRow {
+  known: string | null;
+  items: string | null;
+  on_hand: string | null;
+  held: string | null;
+  flags: string | null;
+  version: string | null;
+  last_event_id: string | null;
+}
+
+const split = (column: string | null): string[] => (column === null ? [] : column.split(','));
+
+/**
+ * Reads, in one statement, which of `eventIds` the ledger knows (answer: their indexes) and the state of every item the fold has
+ * touched (loaded into it). Needs the lanes of all users concerned. Columns come back as one string each: a row an item would
+ * cost more in the client than the whole fold (write-path.md section 5, "Results").
+ */
+export async function readStock(tx: Transaction, fold: StockFold, eventIds: readonly string[]): Promise<Set<number>> {
+  const { items } = fold;
+  const [row] = await tx.$queryRawUnsafe<StockRow[]>(
+    READ_STOCK,
+    uuidArray(eventIds),
+    uuidArray(items.map((item) => item.userId)),
+    uuidArray(items.map((item) => item.itemId)),
+  );
+  if (row === undefined) throw new Error('an aggregate without GROUP BY answers exactly one row');
+  loadItems(items, row);
+  return new Set(split(row.known).map((n) => Number(n) - 1));
+}
+
+function loadItems(items: readonly Item[], row: StockRow): void {
+  const onHand = split(row.on_hand);
+  const held = split(row.held);
+  const flags = split(row.flags);
+  const version = split(row.version);
+  const lastEventId = split(row.last_event_id);
+  split(row.items).forEach((n, index) => {
+    const item = items[Number(n) - 1];
+    if (item === undefined) throw new Error(`the database answered for item ${n} of ${items.length}`);
+    item.exists = true;
+    item.onHand = Number(onHand[index]);
+    item.held = Number(held[index]);
+    item.flags = Number(flags[index]);
+    item.version = version[index] === '' ? null : Number(version[index]);
+    item.lastEventId = lastEventId[index] ?? null;
+  });
+}
+
+// One statement for both tables: every round trip inside the transaction is time during which the lanes are held.
+const WRITE_STOCK = nameStatement(
+  `WITH items AS (
+     INSERT INTO inventory_items AS t
+            (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id, updated_at)
+     SELECT user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties::jsonb, version, flags, last_event_id, now()
+       FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::smallint[], $10::uuid[])
+         AS i (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+     ON CONFLICT (user_id, item_id) DO UPDATE
+        SET blueprint_id = coalesce(EXCLUDED.blueprint_id, t.blueprint_id),
+            on_hand = EXCLUDED.on_hand,
+            price_cents = coalesce(EXCLUDED.price_cents, t.price_cents),
+            currency = coalesce(EXCLUDED.currency, t.currency),
+            properties = coalesce(EXCLUDED.properties, t.properties),
+            version = EXCLUDED.version,
+            flags = EXCLUDED.flags,
+            last_event_id = EXCLUDED.last_event_id,
+            updated_at = EXCLUDED.updated_at)
+   INSERT INTO stock_ledger (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)
+   SELECT event_id, user_id, item_id, previous_event_id, to_timestamp(occurred_at / 1000.0), version, quantity, delta, on_hand, kind, outcome, cause
+     FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::float8[], $16::bigint[], $17::int[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[])
+       AS l (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)`,
+  'write_stock',
+);
+
+const KIND = { SET: 'S', ADJUST: 'A', REMOVE: 'R' } as const;
+const OUTCOME = { applied: 'a', stale: 's', dead_lettered: 'd' } as const;
+
+/** Writes what the fold has changed: items, then their ledger rows, set-based, sorted. */
+export async function writeStock(tx: Transaction, fold: StockFold): Promise<void> {
+  const { ledger } = fold;
+  if (ledger.length === 0) return;
+  const items = fold.changedItems();
+  const written = await tx.$executeRawUnsafe(
+    WRITE_STOCK,
+    uuidArray(items.map((item) => item.userId)),
+    uuidArray(items.map((item) => item.itemId)),
+    intArray(items.map((item) => item.blueprintId)),
+    intArray(items.map((item) => item.onHand)),
+    intArray(items.map((item) => item.priceCents)),
+    textArray(items.map((item) => item.currency)),
+    textArray(items.map((item) => (item.properties === null ? null : JSON.stringify(item.properties)))),
+    intArray(items.map((item) => item.version)),
+    intArray(items.map((item) => item.flags)),
+    uuidArray(items.map((item) => item.lastEventId)),
+    uuidArray(ledger.map((row) => row.event.event_id)),
+    uuidArray(ledger.map((row) => row.event.user_id)),
+    uuidArray(ledger.map((row) => row.event.item_id)),
+    uuidArray(ledger.map((row) => row.previousEventId)),
+    intArray(ledger.map((row) => row.event.occurred_at)),
+    intArray(ledger.map((row) => row.event.version)),
+    intArray(ledger.map((row) => row.event.quantity)),
+    intArray(ledger.map((row) => row.delta)),
+    intArray(ledger.map((row) => row.onHand)),
+    textArray(ledger.map((row) => KIND[row.event.kind])),
+    textArray(ledger.map((row) => OUTCOME[row.outcome])),
+    textArray(ledger.map((row) => row.cause)),
+  );
+  // Prisma resolves a transaction whose statement failed if somebody swallowed the error (write-path.md 8.4): the count is the proof.
+  if (written !== ledger.length) throw new Error(`${ledger.length} ledger rows were to be written, ${written} were`);
+}
