@@ -55,22 +55,29 @@ function binariesFor(data: string, bin: string): string {
 
 /** Resolves when it answers a query in database `brx`, which it creates if that is missing. */
 async function probePostgres(port: number): Promise<void> {
-  const ask = async (database: string, sql: string): Promise<void> => {
-    const client = new pg.Client({ host: '127.0.0.1', port, user: 'brx', database, connectionTimeoutMillis: 3_000, query_timeout: 5_000 });
-    try {
-      await client.connect();
-      await client.query(sql);
-    } finally {
-      await client.end();
-    }
-  };
+  const server = `postgresql://brx@127.0.0.1:${port}`;
   try {
-    await ask('brx', 'SELECT 1');
+    await probePostgresUrl(`${server}/brx`);
   } catch (error) {
-    const code = (error as { code?: unknown }).code;
-    if (code !== '3D000') throw error; // invalid_catalog_name
-    await ask('postgres', 'CREATE DATABASE brx');
-    await ask('brx', 'SELECT 1');
+    if ((error as { code?: unknown }).code !== '3D000') throw error; // invalid_catalog_name
+    await ask(`${server}/postgres`, 'CREATE DATABASE brx');
+    await probePostgresUrl(`${server}/brx`);
+  }
+}
+
+/** Resolves when it answers a query. */
+export async function probePostgresUrl(url: string): Promise<void> {
+  await ask(url, 'SELECT 1');
+}
+
+async function ask(connectionString: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString, connectionTimeoutMillis: 3_000, query_timeout: 5_000 });
+  client.on('error', () => undefined); // a connection lost between two calls; the call that needs it says so
+  try {
+    await client.connect();
+    await client.query(sql);
+  } finally {
+    await client.end();
   }
 }
 

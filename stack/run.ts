@@ -15,7 +15,7 @@ export interface RunOptions {
 export async function run(program: string, args: readonly string[], options: RunOptions = {}): Promise<string> {
   const child = spawn(program, args, {
     cwd: options.cwd,
-    env: options.environment as NodeJS.ProcessEnv | undefined,
+    env: options.environment,
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(options.owner === undefined ? {} : { uid: options.owner.uid, gid: options.owner.gid }),
   });
