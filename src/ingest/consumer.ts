@@ -1,4 +1,4 @@
-import { KafkaJSError, type Consumer, type EachBatchPayload, type Kafka, type KafkaMessage } from 'kafkajs';
+import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type KafkaMessage } from 'kafkajs';
 import { partitionOf, TOPICS } from '../contract/index.ts';
 import { BrxError, messageOf } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
@@ -196,7 +196,7 @@ export class IngestConsumer implements Service {
   }
 
   #failed(error: unknown, payload: EachBatchPayload): void {
-    if (error instanceof KafkaJSError) throw error;
+    if (error instanceof kafkajs.KafkaJSError) throw error;
     const { topic, partition } = payload.batch;
     if (error instanceof BrxError && error.retryable) {
       this.#deps.logger.warn({ code: error.code, error: error.message, topic, partition }, 'waiting');

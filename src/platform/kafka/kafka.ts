@@ -1,4 +1,4 @@
-import { CompressionCodecs, Kafka, type SASLOptions } from 'kafkajs';
+import kafkajs, { Kafka, type SASLOptions } from 'kafkajs';
 import type { KafkaConfig } from '../../config.ts';
 import { BrxError, messageOf } from '../../errors.ts';
 import type { Logger } from '../log.ts';
@@ -22,7 +22,7 @@ export const COMMAND_RETRIES = 3;
  */
 export function createKafka(config: KafkaConfig, logger: Logger, options: { retries?: number } = {}): Kafka {
   patchKafkajsTimerLoop();
-  registerCodecs(CompressionCodecs);
+  registerCodecs(kafkajs.CompressionCodecs);
   return new Kafka({
     brokers: [...config.brokers],
     clientId: config.clientId,
