@@ -1,3 +1,4 @@
+export { partitionsOf } from './assignment.ts';
 export { createBatcher, type Batcher, type BatcherLimits } from './batcher.ts';
 export { avroMisfits, createCodec, encode, MAGIC_BYTE, readerOf, WIRE_HEADER_BYTES, type Codec, type Reader } from './codec.ts';
 export { COMMAND_RETRIES, createKafka, kafkaUnavailable, SERVICE_RETRIES } from './kafka.ts';

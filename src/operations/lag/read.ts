@@ -1,0 +1,83 @@
+import { BrxError } from '../../errors.ts';
+import type { Clock } from '../../platform/clock.ts';
+import { kafkaUnavailable, partitionsOf, type createKafka } from '../../platform/kafka/index.ts';
+import { openPeeker, type Peeker } from './peek.ts';
+import { buildReport, oldestPending, type LagReport, type Member, type Offsets } from './report.ts';
+
+type Kafka = ReturnType<typeof createKafka>;
+type Admin = ReturnType<Kafka['admin']>;
+
+/** Reads the lag of a consumer group, as often as wanted; `close` when done. It changes nothing in Kafka. */
+export interface LagReader {
+  /** Trends are against the read before. */
+  read(): Promise<LagReport>;
+  close(): Promise<void>;
+}
+
+/** Throws BRX_KAFKA_UNAVAILABLE, and BRX_DIFFERENT if there is no such topic. */
+export async function openLagReader(options: { kafka: Kafka; topic: string; group: string; clock: Clock }): Promise<LagReader> {
+  const { kafka, topic, group, clock } = options;
+  const admin = kafka.admin();
+  let peeker: Peeker | undefined;
+  let previous: LagReport | undefined;
+
+  const asked = async <T>(doing: string, ask: () => Promise<T>): Promise<T> => {
+    try {
+      return await ask();
+    } catch (error) {
+      throw kafkaUnavailable(error, doing);
+    }
+  };
+  const close = async (): Promise<void> => {
+    await peeker?.close();
+    await admin.disconnect();
+  };
+
+  try {
+    await asked('connect', () => admin.connect());
+    await asked('list topics', () => requireTopic(admin, topic));
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return {
+    close,
+    read: () =>
+      asked('read lag', async () => {
+        const offsets = await readOffsets(admin, topic, group);
+        const { state, members } = await readMembers(admin, topic, group);
+        const pending = new Map(offsets.flatMap((one) => (oldestPending(one) === undefined ? [] : [[one.partition, oldestPending(one) ?? ''] as const])));
+        if (pending.size > 0) peeker ??= await openPeeker(options);
+        const timestamps = (await peeker?.timestamps(pending)) ?? new Map<number, number>();
+        previous = buildReport({ topic, group, state, at: clock.now(), members, offsets, timestamps, previous });
+        return previous;
+      }),
+  };
+}
+
+/** Asked of the list, because asking for a topic by name creates it on brokers that create topics by themselves. */
+async function requireTopic(admin: Admin, topic: string): Promise<void> {
+  const topics = await admin.listTopics();
+  if (!topics.includes(topic)) throw new BrxError('BRX_DIFFERENT', `there is no topic ${topic}`, { remedy: 'create it with `brx-sync topics apply`, or see whether BRX_TOPIC_PREFIX is right' });
+}
+
+async function readOffsets(admin: Admin, topic: string, group: string): Promise<Offsets[]> {
+  // Committed before end: so the difference is never negative while the group works.
+  const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
+  const ends = await admin.fetchTopicOffsets(topic);
+  const byPartition = new Map(committed?.partitions.map(({ partition, offset }) => [partition, offset]));
+  return ends.map(({ partition, low, high }) => ({ partition, committed: byPartition.get(partition) ?? '-1', earliest: low, end: high }));
+}
+
+async function readMembers(admin: Admin, topic: string, group: string): Promise<{ state: string; members: Member[] }> {
+  const { groups } = await admin.describeGroups([group]);
+  const described = groups[0];
+  if (described === undefined) return { state: 'Dead', members: [] };
+  const members = described.members.map(({ memberId, clientId, clientHost, memberAssignment }) => ({
+    id: memberId,
+    clientId,
+    host: clientHost.replace(/^\//, ''),
+    partitions: (memberAssignment.length === 0 ? [] : (partitionsOf(memberAssignment)[topic] ?? [])).toSorted((a, b) => a - b),
+  }));
+  return { state: described.state, members };
+}
