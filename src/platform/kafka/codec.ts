@@ -14,8 +14,12 @@ const TYPES = Object.fromEntries(RECORD_NAMES.map((name) => [name, boundedType(L
 /** Whether Avro's shape fits, and if not where; rules of the contract are zod's business. Fields the schema lacks do not fit. */
 export function avroMisfits(record: RecordName, value: unknown): string[] {
   const paths: string[] = [];
-  TYPES[record].isValid(value, { noUndeclaredFields: true, errorHook: (path: string[]) => void paths.push(path.join('.')) });
-  return paths;
+  try {
+    TYPES[record].isValid(value, { noUndeclaredFields: true, errorHook: (path: string[]) => void paths.push(path.join('.')) });
+    return paths;
+  } catch (error) {
+    return [messageOf(error)]; // avsc does arithmetic on what should be a number, and a bigint or an odd object throws at that
+  }
 }
 
 let scratch = Buffer.allocUnsafe(64 * 1024);
