@@ -21,6 +21,8 @@ export interface Output {
   progress(text: string): void;
   /** `text` in a style, if stdout shows colour. */
   paint(style: Style, text: string): string;
+  /** Empties the terminal before a new picture; nothing where stdout is none. */
+  clear(): void;
   /** Ends a progress line that is still standing. */
   close(): void;
 }
@@ -79,6 +81,9 @@ export function createOutput(options: { stdout: TextStream; stderr: TextStream; 
     },
     table(rows, columns) {
       for (const [index, text] of renderTable(rows, columns).entries()) line(index === 0 ? paint('bold', text) : text);
+    },
+    clear() {
+      if (!isJson && stdout.isTTY === true) stdout.write('\u001B[H\u001B[2J');
     },
     note(text) {
       close();

@@ -5,10 +5,19 @@ import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { packageVersion } from '../platform/version.ts';
 import { createContext, examples, Interrupted, type CliContext, type ContextParts } from './context.ts';
+import { registerDlq } from './dlq.ts';
+import { registerLag } from './lag.ts';
+import { registerMigrate } from './migrate.ts';
 import { createOutput, type Output, type TextStream } from './output.ts';
+import { registerParked } from './parked.ts';
+import { registerStart } from './start.ts';
 
 /** The commands, in the order and under the headings of `--help`. */
-const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [];
+const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [
+  { heading: 'Run:', register: [registerStart, registerMigrate] },
+  { heading: 'Look:', register: [registerLag] },
+  { heading: 'Repair:', register: [registerParked, registerDlq] },
+];
 
 export interface Io {
   stdout: TextStream;
@@ -56,7 +65,8 @@ function createProgram(context: CliContext, io: Io): Command {
     program.commandsGroup(heading);
     for (const registerCommand of register) registerCommand(program, context);
   }
-  program.commandsGroup('Help:').addHelpText(
+  for (const command of program.commands) command.helpCommand(false); // `help parked` and `parked --help` are enough
+  program.commandsGroup('Help:').helpCommand('help [command]', 'print the help of a command').addHelpText(
     'after',
     `${examples([
       ['brx-sync start', 'consume, with health and metrics on 127.0.0.1:8080'],
