@@ -30,4 +30,4 @@ SELECT migration_name AS name, checksum, started_at AS "startedAt", finished_at 
 /** Started and finished by the wall clock: now() would be the transaction's start for both. */
 export const RECORD = `
 INSERT INTO _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
-VALUES ($1, $2, $3, now(), clock_timestamp(), 1)`;
+VALUES (gen_random_uuid()::text, $1, $2, now(), clock_timestamp(), 1)`;

@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { BrxError, messageOf } from '../../errors.ts';
 import type { Logger } from '../../platform/log.ts';
@@ -155,7 +154,7 @@ async function apply(client: pg.Client, migration: Migration): Promise<void> {
     await client.query(CREATE_TABLE);
     for (current of migration.statements) await client.query(current.sql);
     current = undefined; // from here on a failure is the commit's (a deferred constraint)
-    await client.query(RECORD, [randomUUID(), migration.checksum, migration.name]);
+    await client.query(RECORD, [migration.checksum, migration.name]);
     await client.query('COMMIT');
   } catch (error) {
     await client.query('ROLLBACK').catch(() => undefined); // a lost connection rolls back by itself

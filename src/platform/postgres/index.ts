@@ -7,6 +7,7 @@ import type { PrismaClient } from './generated/client.ts';
 import { createPool } from './pool.ts';
 import { PING } from './postgres.sql.ts';
 import { assertSamePool, createPrisma } from './prisma.ts';
+import type { TransactionBase } from './transaction.ts';
 
 export { byteaArray, intArray, textArray, timestampArray, uuidArray } from './arrays.ts';
 export { SilentRollback } from './commit.ts';
@@ -30,11 +31,9 @@ export interface PostgresOptions {
   clock?: Clock;
 }
 
-export interface Postgres {
+export interface Postgres extends TransactionBase {
   readonly pool: pg.Pool;
-  readonly prisma: PrismaClient;
   readonly config: PostgresConfig;
-  readonly clock: Clock;
   /** One round trip through Prisma and the pool. Throws a BrxError; the first one also proves that Prisma uses this pool. */
   ping(): Promise<void>;
   /** Waits for the connections in use to come back, then closes all. May be called twice. */

@@ -92,7 +92,7 @@ export function createPool(config: PostgresConfig, options: PoolOptions): pg.Poo
     logger.warn({ transactionStatus: client.getTransactionStatus() }, 'PostgreSQL connection came back inside a transaction; closing it');
     client.end().catch((error: unknown) => logger.warn({ error: String(error) }, 'closing it failed'));
   });
-  createWatchdog(pool, { logger, clock: options.clock, silenceMs: config.statementTimeoutMs + 5_000 });
+  createWatchdog(pool, { logger, clock: options.clock, silenceMs: config.statementTimeoutMs * 1.25 });
   return pool;
 }
 

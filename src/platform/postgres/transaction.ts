@@ -1,8 +1,16 @@
+import type { PostgresConfig } from '../../config.ts';
 import { BrxError } from '../../errors.ts';
+import type { Clock } from '../clock.ts';
 import { withCommitSent } from './commit.ts';
 import { DatabaseFailure, recognise } from './errors.ts';
-import type { Prisma } from './generated/client.ts';
-import type { Postgres } from './index.ts';
+import type { Prisma, PrismaClient } from './generated/client.ts';
+
+/** What a transaction needs of `Postgres` (index.ts). */
+export interface TransactionBase {
+  readonly prisma: PrismaClient;
+  readonly config: Pick<PostgresConfig, 'transactionTimeoutMs' | 'maxWaitMs'>;
+  readonly clock: Clock;
+}
 
 declare const insideTransaction: unique symbol;
 
@@ -38,7 +46,7 @@ const FIRST_DELAY_MS = 50;
  * Throws DatabaseFailure for what the database said, BrxError BRX_DATABASE_CONFLICT when conflicts do not end, the signal's
  * reason when aborted, and everything else `work` throws as it is (having rolled back).
  */
-export async function inTransaction<T>(postgres: Postgres, work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
+export async function inTransaction<T>(postgres: TransactionBase, work: (tx: Transaction) => Promise<T>, options: TransactionOptions = {}): Promise<T> {
   for (let retry = 0; ; retry += 1) {
     options.signal?.throwIfAborted();
     const attempt = await once(postgres, work, options);
@@ -54,7 +62,7 @@ export async function inTransaction<T>(postgres: Postgres, work: (tx: Transactio
   }
 }
 
-async function once<T>(postgres: Postgres, work: (tx: Transaction) => Promise<T>, options: TransactionOptions): Promise<{ value: T } | { failure: DatabaseFailure }> {
+async function once<T>(postgres: TransactionBase, work: (tx: Transaction) => Promise<T>, options: TransactionOptions): Promise<{ value: T } | { failure: DatabaseFailure }> {
   const { transactionTimeoutMs: timeout, maxWaitMs: maxWait } = postgres.config;
   let workDone = false;
   const run = async (tx: Prisma.TransactionClient): Promise<T> => {
