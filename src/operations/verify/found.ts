@@ -1,0 +1,186 @@
+import type pg from 'pg';
+import { createColumn, createNames, orNaN, orNull } from './columns.ts';
+import type { Differences } from './differences.ts';
+import type { Evidence } from './oracle.ts';
+import type { Position, TopicLog } from './topic-log.ts';
+import { deadLetterRows, ledgerRows, parkedRows, parkedUsers, type DeadLetterRow, type LedgerRow } from './verify.sql.ts';
+
+/** What the database says, keyed by the log's numbers: the ledger in typed arrays (60 bytes a row), the rest in maps. */
+export interface Found {
+  readonly ledgerRows: number;
+  /** The ledger row of an event. `item` and `previous` are the log's numbers: -1 for none, -2 for one the log does not know. */
+  ledger(event: number): FoundRow | undefined;
+  readonly deadLetters: ReadonlyMap<number, ReadonlyMap<number, DeadLetterRow>>;
+  readonly deadLetterRows: number;
+  readonly parkedUsers: ReadonlySet<string>;
+  /** Waiting events by the log's number. */
+  readonly parkedEvents: ReadonlySet<number>;
+  readonly parkedEventRows: number;
+  /** For the oracle. `committed`: the group's offset by partition, undefined where nothing was ever committed. */
+  evidence(committed: (partition: number) => number | undefined): Evidence;
+}
+
+export interface FoundRow {
+  item: number;
+  previous: number;
+  occurredAt: number;
+  version: number | null;
+  quantity: number;
+  delta: number;
+  onHand: number;
+  kind: string;
+  outcome: string;
+  cause: string;
+}
+
+const KIND_LETTERS = { SET: 'S', ADJUST: 'A', REMOVE: 'R' } as const;
+
+/** Reads ledger, dead letters and parking; rows that have nothing to do with the topic are differences at once. */
+export async function readFound(client: pg.PoolClient, log: TopicLog, topic: string, differences: Differences): Promise<Found> {
+  const names = createNames();
+  const letters = createColumn('uint8');
+  const outcomes = createColumn('uint8');
+  const [item, previous, quantity, delta, onHand, cause] = Array.from({ length: 6 }, () => createColumn('int32')) as Six;
+  const [occurredAt, version] = [createColumn('float64'), createColumn('float64')];
+  let ledgerCount = 0;
+  const keep = (row: LedgerRow): void => {
+    ledgerCount += 1;
+    const event = log.events.find(row.event_id);
+    if (event === -1) {
+      differences.add({ what: 'ledger', user_id: row.user_id, item_id: row.item_id, event_id: row.event_id, problem: 'a ledger row of an event that is not in the topic', expected: null, found: row });
+      return;
+    }
+    item.set(event, known(log.items.find(row.user_id, row.item_id)));
+    previous.set(event, row.previous_event_id === null ? -1 : known(log.events.find(row.previous_event_id)));
+    occurredAt.set(event, Math.round(row.occurred_at));
+    version.set(event, orNaN(row.version));
+    quantity.set(event, row.quantity);
+    delta.set(event, row.delta);
+    onHand.set(event, row.on_hand);
+    letters.set(event, row.kind.charCodeAt(0));
+    outcomes.set(event, row.outcome.charCodeAt(0));
+    cause.set(event, names.number(row.cause));
+  };
+  for await (const rows of ledgerRows(client)) for (const row of rows) keep(row);
+
+  const deadLetters = new Map<number, Map<number, DeadLetterRow>>();
+  let deadLetterCount = 0;
+  for await (const rows of deadLetterRows(client, topic)) {
+    for (const row of rows) {
+      deadLetterCount += 1;
+      const partition = deadLetters.get(row.partition) ?? new Map<number, DeadLetterRow>();
+      deadLetters.set(row.partition, partition.set(row.offset, row));
+    }
+  }
+
+  const users = new Set(await parkedUsers(client));
+  const parkedEvents = new Set<number>();
+  const parkedUpTo = new Map<number, number>();
+  let parkedCount = 0;
+  for await (const rows of parkedRows(client)) {
+    for (const row of rows) {
+      if (row.topic !== topic) continue;
+      parkedCount += 1;
+      const event = log.events.find(row.event_id);
+      parkedUpTo.set(row.partition, Math.max(parkedUpTo.get(row.partition) ?? -1, row.offset));
+      if (event !== -1) parkedEvents.add(event);
+      else differences.add({ what: 'parked', user_id: row.user_id, event_id: row.event_id, position: row, problem: 'a parked event that is not in the topic', expected: null, found: row.event_id });
+    }
+  }
+
+  const ledger = (event: number): FoundRow | undefined => {
+    const letter = letters.get(event);
+    if (letter === 0) return undefined;
+    return {
+      item: item.get(event),
+      previous: previous.get(event),
+      occurredAt: occurredAt.get(event),
+      version: orNull(version.get(event)),
+      quantity: quantity.get(event),
+      delta: delta.get(event),
+      onHand: onHand.get(event),
+      kind: String.fromCharCode(letter),
+      outcome: String.fromCharCode(outcomes.get(event)),
+      cause: names.name(cause.get(event)) ?? '',
+    };
+  };
+  const deadLetterAt = ({ partition, offset }: Position): string | undefined => deadLetters.get(partition)?.get(offset)?.reason;
+
+  return {
+    ledger,
+    ledgerRows: ledgerCount,
+    deadLetters,
+    deadLetterRows: deadLetterCount,
+    parkedUsers: users,
+    parkedEvents,
+    parkedEventRows: parkedCount,
+    evidence(committed) {
+      const reached = new Map(parkedUpTo);
+      const reach = (partition: number, offset: number): void => void reached.set(partition, Math.max(reached.get(partition) ?? -1, offset));
+      for (const [partition, rows] of deadLetters) for (const offset of rows.keys()) reach(partition, offset);
+      for (let event = 0; event < log.events.size; event += 1) {
+        // An event that came twice may have been taken from either record: it proves nothing about how far the group is.
+        if (letters.get(event) === 0 || log.next(log.first(event)) !== -1) continue;
+        const { partition, offset } = log.position(log.first(event));
+        reach(partition, offset);
+      }
+      return {
+        inLedger: (event) => letters.get(event) !== 0,
+        ledgerMatches: (event, occurrence) => saysTheSame(log, occurrence, ledger(event)),
+        deadLetterAt,
+        isParked: (event) => parkedEvents.has(event),
+        frontier(partition) {
+          const offset = committed(partition);
+          return offset === undefined ? Number.POSITIVE_INFINITY : Math.max(offset, (reached.get(partition) ?? -1) + 1);
+        },
+        chain: createChains(log, ledger),
+      };
+    },
+  };
+}
+
+/** What the ledger copies from the record itself. */
+export function saysTheSame(log: TopicLog, occurrence: number, row: FoundRow | undefined): boolean {
+  if (row === undefined) return false;
+  const change = log.change(occurrence);
+  return (
+    row.item === log.itemOf(occurrence) &&
+    row.kind === KIND_LETTERS[change.kind] &&
+    row.quantity === change.quantity &&
+    row.version === change.version &&
+    row.occurredAt === log.occurredAt(occurrence)
+  );
+}
+
+type Six = [One, One, One, One, One, One];
+type One = ReturnType<typeof createColumn>;
+
+const known = (index: number): number => (index === -1 ? -2 : index);
+
+/** Chains of items by following previous_event_id from the one row that no other row follows; built when first asked for. */
+function createChains(log: TopicLog, ledger: (event: number) => FoundRow | undefined): (item: number) => readonly number[] | undefined {
+  let follower: Map<number, number> | undefined;
+  let starts: Map<number, number[]> | undefined;
+  return (item) => {
+    if (follower === undefined || starts === undefined) {
+      follower = new Map();
+      starts = new Map();
+      for (let event = 0; event < log.events.size; event += 1) {
+        const row = ledger(event);
+        // Only users of several partitions are asked about, and they are few.
+        if (row === undefined || row.item < 0 || log.partitionsOf(log.userOf(log.first(event))).size < 2) continue;
+        if (row.previous === -1) starts.set(row.item, [...(starts.get(row.item) ?? []), event]);
+        else follower.set(row.previous, event);
+      }
+    }
+    const [start, ...more] = starts.get(item) ?? [];
+    if (start === undefined || more.length > 0) return undefined;
+    const chain = [start];
+    const seen = new Set(chain);
+    for (let next = follower.get(start); next !== undefined && !seen.has(next); next = follower.get(next)) {
+      chain.push(next);
+      seen.add(next);
+    }
+    return chain;
+  };
+}
