@@ -10,6 +10,8 @@ export interface OutgoingMessage {
   headers?: Record<string, Buffer | string | (Buffer | string)[]>;
   /** Only where the partition must be that of another topic (dead letters); else it is murmur2 of the key. */
   partition?: number;
+  /** The record's timestamp, milliseconds since 1970 in decimal; left out: when it is sent. */
+  timestamp?: string;
 }
 
 /** Publishes batches, one at a time, idempotent, acknowledged by all in-sync replicas. */
@@ -87,7 +89,7 @@ export function createProducer(kafka: Kafka, options: { gzip?: boolean } = {}): 
   };
 }
 
-type KafkajsMessage = { key: Buffer | string | null; value: Buffer | null; headers?: Record<string, Buffer | string | (Buffer | string)[]>; partition?: number };
+type KafkajsMessage = { key: Buffer | string | null; value: Buffer | null; headers?: Record<string, Buffer | string | (Buffer | string)[]>; partition?: number; timestamp?: string };
 
 function byTopic(messages: readonly OutgoingMessage[]): { topic: string; messages: KafkajsMessage[] }[] {
   const topics = new Map<string, KafkajsMessage[]>();
