@@ -12,7 +12,7 @@ import type { Output } from './output.ts';
 export interface CliContext {
   /** The configuration, read at the first call: `--help` and `schemas check` need no environment. Throws BRX_CONFIG. */
   config(): Config;
-  /** Warnings and errors of the parts on stderr; everything with `--verbose`. `start` makes its own from the configuration. */
+  /** Silent, or everything on stderr with `--verbose`: what matters reaches the user as an error. `start` makes its own. */
   readonly logger: Logger;
   readonly out: Output;
   /**

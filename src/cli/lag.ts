@@ -31,6 +31,7 @@ async function run(context: CliContext, options: { watch?: number | true; group?
   const [{ openLagReader }, { COMMAND_RETRIES, createKafka }] = [await import('../operations/lag/index.ts'), await import('../platform/kafka/index.ts')];
   const reader = await openLagReader({
     kafka: createKafka(config.kafka, context.logger, { retries: COMMAND_RETRIES }),
+    brokers: config.kafka.brokers,
     topic: topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents),
     group: options.group ?? config.ingest.groupId,
     clock: systemClock,

@@ -34,7 +34,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
     out,
     host: io.host,
     readConfig: () => readConfig(processEnvironment()),
-    createLogger: () => createLogger({ level: verbose ? 'debug' : 'warn', format: 'auto' }),
+    createLogger: () => createLogger({ level: verbose ? 'debug' : 'silent', format: 'auto' }),
   });
   try {
     await createProgram(context, io).parseAsync(argv, { from: 'user' });

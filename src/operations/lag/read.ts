@@ -15,8 +15,8 @@ export interface LagReader {
 }
 
 /** Throws BRX_KAFKA_UNAVAILABLE, and BRX_DIFFERENT if there is no such topic. */
-export async function openLagReader(options: { kafka: Kafka; topic: string; group: string; clock: Clock }): Promise<LagReader> {
-  const { kafka, topic, group, clock } = options;
+export async function openLagReader(options: { kafka: Kafka; brokers: readonly string[]; topic: string; group: string; clock: Clock }): Promise<LagReader> {
+  const { kafka, brokers, topic, group, clock } = options;
   const admin = kafka.admin();
   let peeker: Peeker | undefined;
   let previous: LagReport | undefined;
@@ -25,7 +25,7 @@ export async function openLagReader(options: { kafka: Kafka; topic: string; grou
     try {
       return await ask();
     } catch (error) {
-      throw kafkaUnavailable(error, doing);
+      throw kafkaUnavailable(error, doing, brokers);
     }
   };
   const close = async (): Promise<void> => {
