@@ -1,0 +1,201 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { configurationTable, withTable } from '../../scripts/configuration-table.mjs';
+import { readConfig, VARIABLES } from '../../src/config.ts';
+import { BrxError } from '../../src/errors.ts';
+import { FAULT_POINTS } from '../../src/platform/fault-points.ts';
+
+/** What somebody meets who sets this program up, above all when something is wrong: all of it at once, and how to put it right. */
+const root = (path: string): string => new URL(`../../${path}`, import.meta.url).pathname;
+const directory = mkdtempSync(join(tmpdir(), 'brx-config-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const minimal = {
+  BRX_KAFKA_BROKERS: '127.0.0.1:19092',
+  BRX_SCHEMA_REGISTRY_URL: 'http://127.0.0.1:18081/apis/ccompat/v7',
+  BRX_DATABASE_URL: 'postgresql://brx@127.0.0.1:15432/brx',
+};
+
+function refusal(environment: Record<string, string>): BrxError {
+  try {
+    readConfig({ ...minimal, ...environment });
+  } catch (error) {
+    expect(error).toBeInstanceOf(BrxError);
+    return error as BrxError;
+  }
+  throw new Error('was accepted');
+}
+
+describe('what is accepted', () => {
+  test('three variables are enough; everything else has a default', () => {
+    const config = readConfig(minimal);
+    expect(config.kafka).toEqual({ brokers: ['127.0.0.1:19092'], clientId: 'brx-sync', ssl: false, sasl: undefined, topicPrefix: '' });
+    expect(config.http).toEqual({ host: '127.0.0.1', port: 8080, token: undefined });
+    expect(config.ingest.horizonMs).toBe(30 * 86_400_000);
+    expect(config.fault).toBeUndefined();
+  });
+
+  test('an empty variable is one that is not set', () => {
+    expect(readConfig({ ...minimal, BRX_HTTP_PORT: '', BRX_KAFKA_SASL_PASSWORD: '' }).http.port).toBe(8080);
+    expect(refusal({ BRX_DATABASE_URL: '' }).message).toContain('BRX_DATABASE_URL is not set');
+  });
+
+  test('values are read as what they are', () => {
+    const config = readConfig({
+      ...minimal,
+      BRX_KAFKA_BROKERS: ' a:1 , b:2,',
+      BRX_KAFKA_SSL: 'true',
+      BRX_KAFKA_SASL_MECHANISM: 'plain',
+      BRX_KAFKA_SASL_USERNAME: 'u',
+      BRX_KAFKA_SASL_PASSWORD: 'p',
+      BRX_SCHEMA_REGISTRY_URL: 'http://registry/api//',
+      BRX_HTTP_PORT: '0',
+      BRX_FAULT: 'ingest.after-write:stop:3',
+    });
+    expect(config.kafka).toMatchObject({ brokers: ['a:1', 'b:2'], ssl: true, sasl: { mechanism: 'plain', username: 'u', password: 'p' } });
+    expect(config.registry.url).toBe('http://registry/api');
+    expect(config.http.port).toBe(0);
+    expect(config.fault).toEqual({ point: 'ingest.after-write', action: 'stop', passage: 3 });
+  });
+
+  test('nobody can change it afterwards', () => {
+    const config = readConfig(minimal);
+    expect(() => Object.assign(config.kafka, { clientId: 'x' })).toThrow(TypeError);
+    expect(() => config.kafka.brokers.push('x:1')).toThrow(TypeError);
+  });
+
+  test('variables of others are none of our business, those of the local stack and of later features neither', () => {
+    expect(() => readConfig({ ...minimal, PATH: '/bin', BRX_STACK_KAFKA_PORT: '1', BRX_MYSQL_URL: 'x', BRX_REDIS_URL: 'x', BRX_ENV_FILE: 'none' })).not.toThrow();
+  });
+});
+
+describe('what is refused', () => {
+  test('every problem is in the one message, each with variable, what is wrong and an example', () => {
+    const error = refusal({ BRX_KAFKA_BROKERS: 'localhost', BRX_HTTP_PORT: '80x', BRX_LOG_LEVEL: 'loud', BRX_DATABASE_URL: 'mysql://x/y' });
+    expect(error.code).toBe('BRX_CONFIG');
+    expect(error.exitCode).toBe(78);
+    expect(error.message.split('\n')[0]).toBe('4 problems in the configuration:');
+    for (const name of ['BRX_KAFKA_BROKERS', 'BRX_HTTP_PORT', 'BRX_LOG_LEVEL', 'BRX_DATABASE_URL'] as const) {
+      expect(error.message).toMatch(new RegExp(`^  ${name} \\S.*\\n      for example ${name}=`, 'm'));
+      expect(error.message).toContain(`${name}=${VARIABLES[name].example}`);
+    }
+    expect(error.remedy).toContain('.env');
+  });
+
+  test.each<[variable: keyof typeof VARIABLES, value: string, problem: RegExp]>([
+    ['BRX_KAFKA_BROKERS', ',', /must be host:port/],
+    ['BRX_KAFKA_BROKERS', 'http://a:1', /must be host:port/],
+    ['BRX_KAFKA_SSL', 'yes', /"true"\|"false"/],
+    ['BRX_TOPIC_PREFIX', 'a b', /letters, digits, dot, underscore and dash only/],
+    ['BRX_SCHEMA_REGISTRY_URL', 'ftp://a', /must be a URL that starts with http:\/\/ or https:\/\//],
+    ['BRX_SCHEMA_REGISTRY_URL', 'registry', /must be a URL/],
+    ['BRX_DATABASE_URL', 'mysql://a/b', /must be a URL that starts with postgres:\/\/ or postgresql:\/\//],
+    ['BRX_DATABASE_POOL_MAX', '1', />=2/],
+    ['BRX_DATABASE_POOL_MAX', '101', /<=100/],
+    ['BRX_DATABASE_POOL_MAX', '4.5', /expected int/],
+    ['BRX_INGEST_CHUNK_EVENTS', 'many', /expected number/],
+    ['BRX_HTTP_PORT', '65536', /<=65535/],
+    ['BRX_HTTP_TOKEN', 'short', /at least 16 characters/],
+    ['BRX_LOG_FORMAT', 'xml', /"auto"\|"json"\|"pretty"/],
+    ['BRX_FAULT', 'ingest.nowhere:kill', /point one of ingest\.before-decode/],
+    ['BRX_FAULT', 'ingest.after-write:explode', /action kill, stop, throw/],
+    ['BRX_FAULT', 'ingest.after-write:kill:0', /must be point:action\[:n\]/],
+  ])('%s=%s', (variable, value, problem) => {
+    const { message } = refusal({ [variable]: value });
+    expect(message).toMatch(/^1 problem in the configuration:/);
+    expect(message).toMatch(new RegExp(`^  ${variable} .*${problem.source}`, 'm'));
+  });
+
+  test.each<[name: string, near: string]>([
+    ['BRX_KAFKA_BROKER', 'BRX_KAFKA_BROKERS'],
+    ['BRX_DATABSE_URL', 'BRX_DATABASE_URL'],
+    ['BRX_KAFKA_SASL_PASSWORD_FIEL', 'BRX_KAFKA_SASL_PASSWORD_FILE'],
+  ])('a misspelt name, %s, is told, with the one that was meant', (name, near) => {
+    expect(refusal({ [name]: 'x' }).message).toContain(`${name} is not a setting of this program; did you mean ${near}?`);
+  });
+
+  test('a name near nothing is told without a guess', () => {
+    expect(refusal({ BRX_COMPLETELY_DIFFERENT_THING: 'x' }).message).toMatch(/BRX_COMPLETELY_DIFFERENT_THING is not a setting of this program\n/);
+  });
+
+  test.each<[string, Record<string, string>, RegExp]>([
+    ['a statement that outlives its transaction', { BRX_DATABASE_STATEMENT_TIMEOUT_MS: '30000' }, /BRX_DATABASE_STATEMENT_TIMEOUT_MS must be below BRX_DATABASE_TRANSACTION_TIMEOUT_MS/],
+    ['a lock wait that outlives its statement', { BRX_DATABASE_LOCK_TIMEOUT_MS: '20000' }, /BRX_DATABASE_LOCK_TIMEOUT_MS must be below BRX_DATABASE_STATEMENT_TIMEOUT_MS/],
+    ['a rebalance shorter than the chunk in flight', { BRX_INGEST_REBALANCE_TIMEOUT_MS: '59999' }, /BRX_INGEST_REBALANCE_TIMEOUT_MS must be at least twice/],
+    ['fewer connections than partitions at once', { BRX_DATABASE_POOL_MAX: '5' }, /BRX_DATABASE_POOL_MAX must be at least BRX_INGEST_CONCURRENCY \+ 2/],
+    ['half of SASL', { BRX_KAFKA_SASL_USERNAME: 'u' }, /BRX_KAFKA_SASL_MECHANISM needs BRX_KAFKA_SASL_USERNAME and BRX_KAFKA_SASL_PASSWORD/],
+    ['HTTP beyond loopback', { BRX_HTTP_HOST: '0.0.0.0' }, /BRX_HTTP_TOKEN must be set when BRX_HTTP_HOST is not a loopback address/],
+    ['HTTP on a name that only begins like loopback', { BRX_HTTP_HOST: '127.0.0.1.example.com' }, /BRX_HTTP_TOKEN must be set/],
+  ])('%s', (_what, environment, problem) => {
+    expect(refusal(environment).message).toMatch(problem);
+  });
+
+  test('HTTP beyond loopback is fine with a token, loopback without one', () => {
+    expect(() => readConfig({ ...minimal, BRX_HTTP_HOST: '0.0.0.0', BRX_HTTP_TOKEN: 'x'.repeat(16) })).not.toThrow();
+    for (const host of ['localhost', '::1', '[::1]', '127.9.9.9']) expect(() => readConfig({ ...minimal, BRX_HTTP_HOST: host })).not.toThrow();
+  });
+});
+
+describe('secrets', () => {
+  const secrets = Object.entries(VARIABLES).flatMap(([name, variable]) => ('secret' in variable ? [name] : []));
+
+  test('are the variables that hold one', () => {
+    expect(secrets).toEqual(['BRX_KAFKA_SASL_PASSWORD', 'BRX_SCHEMA_REGISTRY_PASSWORD', 'BRX_DATABASE_URL', 'BRX_HTTP_TOKEN']);
+    for (const name of Object.keys(VARIABLES)) if (/PASSWORD|TOKEN|SECRET|KEY/.test(name)) expect(secrets).toContain(name);
+  });
+
+  test('are in no error, whatever is wrong with them or with others', () => {
+    const hush = 'hush-hush-0815';
+    const every = Object.fromEntries(Object.keys(VARIABLES).map((name) => [name, secrets.includes(name) ? hush : '\u0000wrong']));
+    const error = refusal({ ...every, BRX_HTTP_TOKEN: 'hush-hush' });
+    expect(error.message).toContain('BRX_DATABASE_URL must be');
+    expect(`${error.message}${error.remedy}${error.stack}`).not.toContain('hush');
+    expect(refusal({ BRX_DATABASE_URL: `postgresql://brx:${hush}@h/d`, BRX_DATABASE_POOL_MAX: '3' }).message).not.toContain('hush');
+  });
+
+  test.each(secrets)('%s may be a file', (name) => {
+    const file = join(directory, name);
+    const value = name === 'BRX_DATABASE_URL' ? 'postgresql://brx:p@h/d' : 'out-of-the-file-0815';
+    writeFileSync(file, `${value}\n`);
+    const { [name as 'BRX_DATABASE_URL']: _given, ...rest } = minimal;
+    const sasl = name.startsWith('BRX_KAFKA_SASL') ? { BRX_KAFKA_SASL_MECHANISM: 'plain', BRX_KAFKA_SASL_USERNAME: 'u' } : {};
+    expect(JSON.stringify(readConfig({ ...rest, ...sasl, [`${name}_FILE`]: file }))).toContain(value);
+    // The variable itself wins, so that one can be overridden at hand.
+    expect(JSON.stringify(readConfig({ ...rest, ...sasl, [`${name}_FILE`]: file, [name]: value.replace('p@', 'q@').replace('0815', '4711') }))).not.toContain(value);
+  });
+
+  test('a file that is not there is told, with its variable', () => {
+    expect(refusal({ BRX_HTTP_TOKEN_FILE: join(directory, 'none') }).message).toContain('BRX_HTTP_TOKEN_FILE cannot be read (ENOENT)');
+  });
+
+  test('only secrets may be files', () => {
+    expect(refusal({ BRX_HTTP_PORT_FILE: '/x' }).message).toContain('BRX_HTTP_PORT_FILE is not a setting of this program');
+  });
+});
+
+describe('documentation', () => {
+  const readme = (): string => readFileSync(root('README.md'), 'utf8');
+
+  test('every variable has an example that is accepted and a description', () => {
+    for (const [name, variable] of Object.entries(VARIABLES)) {
+      expect(variable.description.length, name).toBeGreaterThan(5);
+      if (variable.example !== '(a secret)') expect(variable.schema.safeParse(variable.example).success, name).toBe(true);
+    }
+    expect(FAULT_POINTS.some((point) => VARIABLES.BRX_FAULT.example.startsWith(point))).toBe(true);
+  });
+
+  test('the README’s table is the list of variables (`npm run docs` writes it)', () => {
+    expect(readme()).toBe(withTable(readme(), configurationTable(VARIABLES)));
+  });
+
+  test('.env.example has every variable with its description and example; what is required is not commented out', () => {
+    const lines = readFileSync(root('.env.example'), 'utf8').split('\n');
+    const ours = lines.filter((line) => /^(# )?BRX_/.test(line) && !/^(# )?BRX_(STACK|MYSQL|REDIS)/.test(line));
+    expect(ours).toEqual(
+      Object.entries(VARIABLES).map(([name, { example, schema }]) => `${schema.safeParse(undefined).success ? '# ' : ''}${name}=${example === '(a secret)' ? '' : example}`),
+    );
+    for (const [name, { description }] of Object.entries(VARIABLES)) expect(lines[lines.findIndex((line) => line.replace('# ', '').startsWith(`${name}=`)) - 1]).toBe(`# ${description}`);
+  });
+});
