@@ -31,11 +31,11 @@ export interface ChunkRules {
 export async function applyChunk(tx: Transaction, entries: readonly Entry[], rules: ChunkRules): Promise<ChunkResult> {
   const events = entries.filter((entry): entry is EventEntry => entry.kind === 'event');
   faultPoint('ingest.after-begin');
-  await lockLanes(tx, lanesOf(events));
-  faultPoint('ingest.after-lock');
-
   const fold = new StockFold();
   for (const { event } of events) fold.touch(event.user_id, event.item_id);
+  await lockLanes(tx, fold.userIds.map(laneOf));
+  faultPoint('ingest.after-lock');
+
   const eventIds = events.map(({ event }) => event.event_id);
   const known = events.length === 0 ? new Set<number>() : await readStock(tx, fold, eventIds);
   const parked = rules.respectParking && events.length > 0 ? await readParked(tx, events) : NOBODY_PARKED;
@@ -113,15 +113,4 @@ export function refused(entry: EventEntry, reason: DeadLetterReason, detail: str
 export function bornAt(eventId: string, occurredAt: number): number {
   if (eventId[14] !== '7') return occurredAt;
   return Math.min(occurredAt, Number.parseInt(eventId.slice(0, 8) + eventId.slice(9, 13), 16));
-}
-
-function lanesOf(events: readonly EventEntry[]): Set<number> {
-  const lanes = new Set<number>();
-  let lastUser = '';
-  for (const { event } of events) {
-    if (event.user_id === lastUser) continue;
-    lastUser = event.user_id;
-    lanes.add(laneOf(event.user_id));
-  }
-  return lanes;
 }

@@ -4,6 +4,7 @@ import { applyToItem, unseenItem, type Item, type Refusal } from './item.ts';
 /** One row of the stock ledger: what one event did, or why it did nothing. */
 export interface LedgerRow {
   readonly event: InventoryChanged;
+  readonly item: Item;
   /** The item's ledger row before this one. */
   readonly previousEventId: string | null;
   /** What on_hand changed by; 0 unless applied. */
@@ -25,6 +26,11 @@ export class StockFold {
   readonly #users = new Map<string, Map<string, Item>>();
   readonly #items: Item[] = [];
   readonly ledger: LedgerRow[] = [];
+
+  /** Every user touched. */
+  get userIds(): string[] {
+    return [...this.#users.keys()];
+  }
 
   /** Every item touched, in order of first touch; the order `load` answers to. */
   get items(): readonly Item[] {
@@ -64,22 +70,28 @@ export class StockFold {
   #record(item: Item, event: InventoryChanged, delta: number, refusal: Refusal | 'discarded' | undefined): void {
     this.ledger.push({
       event,
+      item,
       previousEventId: item.lastEventId,
       delta,
       onHand: item.onHand,
       outcome: refusal === undefined ? 'applied' : refusal === 'stale' ? 'stale' : 'dead_lettered',
       cause: refusal ?? event.source,
     });
-    // The row of an item that does not exist (only `discarded` can be) has nothing that could point to it.
-    if (!item.exists) return;
-    item.lastEventId = event.event_id;
     item.changed = true;
+    // An item that does not exist (only `discarded` can leave it so) has no row that could point here.
+    if (item.exists) item.lastEventId = event.event_id;
   }
 
-  /** What has to be written, sorted by user and item: two writers that sort alike cannot deadlock (write-path.md section 7). */
-  changedItems(): Item[] {
-    return this.#items
-      .filter((item) => item.changed)
-      .sort((a, b) => (a.userId < b.userId ? -1 : a.userId > b.userId ? 1 : a.itemId < b.itemId ? -1 : a.itemId > b.itemId ? 1 : 0));
+  /**
+   * The items that have earned ledger rows, sorted by user and item: two writers that sort alike cannot deadlock, whatever
+   * locks they forgot (write-path.md section 7). User by user, because a chunk has few users and comparing ids is what costs.
+   */
+  itemsToWrite(): Item[] {
+    const sorted: Item[] = [];
+    for (const userId of this.userIds.sort()) {
+      const items = [...(this.#users.get(userId)?.values() ?? [])].filter((item) => item.changed);
+      sorted.push(...items.sort((a, b) => (a.itemId < b.itemId ? -1 : 1)));
+    }
+    return sorted;
   }
 }

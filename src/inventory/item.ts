@@ -17,7 +17,7 @@ export interface Item {
   readonly itemId: string;
   /** Whether there is, or after this chunk will be, a row. */
   exists: boolean;
-  /** Whether this chunk changed anything that has to be written. */
+  /** Whether an event of this chunk has reached it, so that it has a ledger row (and itself, if it exists, is to be written). */
   changed: boolean;
   onHand: number;
   held: number;
@@ -70,7 +70,6 @@ export function applyToItem(item: Item, event: InventoryChanged): Refusal | unde
       if (onHand < 0) {
         item.flags |= DRIFTED;
         item.exists = true;
-        item.changed = true;
         return 'would_go_negative';
       }
       item.onHand = onHand;
@@ -89,6 +88,5 @@ export function applyToItem(item: Item, event: InventoryChanged): Refusal | unde
   if (event.currency !== null) item.currency = event.currency;
   if (event.properties !== null) item.properties = event.properties;
   item.exists = true;
-  item.changed = true;
   return undefined;
 }

