@@ -4,8 +4,9 @@ import { createPoison, type Poison } from './poison.ts';
 import { createRandom, createZipf, type Random } from './random.ts';
 
 /**
- * The workload as an endless-enough stream: nothing of it is kept but what producers themselves would know (their items'
- * quantity and version) and a window of recent events to repeat. A million events need about 100 MB.
+ * The workload as a stream: nothing of it is kept but what producers themselves would know (the quantity and version of their
+ * items) and a window of recent events to repeat, so that its length does not matter. 2.5 µs an event, 3.4 µs with encoding
+ * (2-core VM, Node 20).
  */
 export interface GeneratedRecord {
   /** Kafka key. */
