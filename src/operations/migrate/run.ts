@@ -1,7 +1,7 @@
 import pg from 'pg';
 import { BrxError, messageOf } from '../../errors.ts';
 import type { Logger } from '../../platform/log.ts';
-import { recognise, toBrxError } from '../../platform/postgres/index.ts';
+import { recognise, refuseUrlSettings, toBrxError } from '../../platform/postgres/index.ts';
 import { firstLine, readMigrations, type Migration } from './files.ts';
 import { APPLIED, CREATE_TABLE, LOCK, MIGRATION_LOCK, RECORD, TABLE_EXISTS, TRY_LOCK, UNLOCK } from './migrate.sql.ts';
 import { lineAt, type SqlStatement } from './split.ts';
@@ -93,6 +93,7 @@ function report(files: readonly Migration[], applied: readonly AppliedMigration[
  * of hours behind another migrator.
  */
 async function connected<T>(url: string, { logger }: Pick<MigrateOptions, 'logger'>, work: (client: pg.Client) => Promise<T>): Promise<T> {
+  refuseUrlSettings(url);
   const client = new pg.Client({
     connectionString: url,
     application_name: 'brx-sync migrate',

@@ -15,6 +15,7 @@ export { classify, DatabaseFailure, recognise, toBrxError, type FailureKind } fr
 export { poolStats, type PoolStats } from './pool.ts';
 export { nameStatement } from './statements.ts';
 export { CONFLICT_RETRIES, inTransaction, type Transaction, type TransactionOptions } from './transaction.ts';
+export { refuseUrlSettings } from './url.ts';
 export type { PrismaClient } from './generated/client.ts';
 
 /** What reads: the client itself, or a transaction. */

@@ -3,6 +3,7 @@ import type { PostgresConfig } from '../../config.ts';
 import type { Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { watchCommit } from './commit.ts';
+import { refuseUrlSettings } from './url.ts';
 import { createWatchdog } from './watchdog.ts';
 
 export interface PoolOptions {
@@ -63,6 +64,7 @@ class MeasuredPool extends pg.Pool {
  */
 export function createPool(config: PostgresConfig, options: PoolOptions): pg.Pool {
   const { logger } = options;
+  refuseUrlSettings(config.url);
   const pool = new MeasuredPool(
     {
       connectionString: config.url,
