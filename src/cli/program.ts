@@ -6,16 +6,20 @@ import { createLogger } from '../platform/log.ts';
 import { packageVersion } from '../platform/version.ts';
 import { createContext, examples, Interrupted, type CliContext, type ContextParts } from './context.ts';
 import { registerDlq } from './dlq.ts';
+import { registerGenerate } from './generate.ts';
+import { registerItem } from './item.ts';
 import { registerLag } from './lag.ts';
 import { registerMigrate } from './migrate.ts';
 import { createOutput, type Output, type TextStream } from './output.ts';
 import { registerParked } from './parked.ts';
 import { registerStart } from './start.ts';
+import { registerVerify } from './verify.ts';
 
 /** The commands, in the order and under the headings of `--help`. */
 const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [
   { heading: 'Run:', register: [registerStart, registerMigrate] },
-  { heading: 'Look:', register: [registerLag] },
+  { heading: 'Look:', register: [registerLag, registerItem, registerVerify] },
+  { heading: 'Try:', register: [registerGenerate] },
   { heading: 'Repair:', register: [registerParked, registerDlq] },
 ];
 
