@@ -93,7 +93,7 @@ describe('applies', () => {
     put('20260101000000_one', 'CREATE TABLE one (id int); SELECT pg_sleep(0.2)');
     let waited = 0;
     const both = await Promise.all([1, 2].map(() => migrate(database.url, { ...OPTIONS, directory, onWaiting: () => (waited += 1) })));
-    expect(both.map(({ applied }) => applied.length).sort()).toEqual([0, 1]);
+    expect(both.map(({ applied }) => applied.length).toSorted((a, b) => a - b)).toEqual([0, 1]);
     expect(waited).toBe(1);
   });
 
