@@ -5,3 +5,4 @@ export { COMMAND_RETRIES, createKafka, kafkaUnavailable, SERVICE_RETRIES } from 
 export { createProducer, murmur2Partitioner, type OutgoingMessage, type Producer } from './producer.ts';
 export { createRegistry, SUBJECT_COMPATIBILITY, type Registry, type SubjectVersion, type WriterSchema } from './registry.ts';
 export { patchKafkajsTimerLoop } from './timer-patch.ts';
+export { openTopicAdmin, type TopicAdmin, type TopicSpec, type TopicState } from './topic-admin.ts';
