@@ -12,14 +12,17 @@ import { registerLag } from './lag.ts';
 import { registerMigrate } from './migrate.ts';
 import { createOutput, type Output, type TextStream } from './output.ts';
 import { registerParked } from './parked.ts';
+import { registerProduce } from './produce.ts';
+import { registerSchemas } from './schemas.ts';
 import { registerStart } from './start.ts';
+import { registerTopics } from './topics.ts';
 import { registerVerify } from './verify.ts';
 
 /** The commands, in the order and under the headings of `--help`. */
 const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [
-  { heading: 'Run:', register: [registerStart, registerMigrate] },
+  { heading: 'Run:', register: [registerStart, registerMigrate, registerTopics, registerSchemas] },
   { heading: 'Look:', register: [registerLag, registerItem, registerVerify] },
-  { heading: 'Try:', register: [registerGenerate] },
+  { heading: 'Try:', register: [registerProduce, registerGenerate] },
   { heading: 'Repair:', register: [registerParked, registerDlq] },
 ];
 
