@@ -10,20 +10,21 @@ import { registerGenerate } from './generate.ts';
 import { registerItem } from './item.ts';
 import { registerLag } from './lag.ts';
 import { registerMigrate } from './migrate.ts';
-import { createOutput, type Output, type TextStream } from './output.ts';
 import { registerParked } from './parked.ts';
 import { registerProduce } from './produce.ts';
 import { registerSchemas } from './schemas.ts';
 import { registerStart } from './start.ts';
 import { registerTopics } from './topics.ts';
 import { registerVerify } from './verify.ts';
+import { createOutput, type Output, type TextStream } from './output.ts';
 
 /** The commands, in the order and under the headings of `--help`. */
 const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [
-  { heading: 'Run:', register: [registerStart, registerMigrate, registerTopics, registerSchemas] },
+  { heading: 'Run:', register: [registerStart] },
+  { heading: 'Set up:', register: [registerMigrate, registerTopics, registerSchemas] },
   { heading: 'Look:', register: [registerLag, registerItem, registerVerify] },
-  { heading: 'Try:', register: [registerProduce, registerGenerate] },
   { heading: 'Repair:', register: [registerParked, registerDlq] },
+  { heading: 'Produce:', register: [registerProduce, registerGenerate] },
 ];
 
 export interface Io {
