@@ -135,7 +135,7 @@ function print(answer: Answer, json: boolean): void {
   }
   const cells = answer.services.map(({ service, state, address, readySeconds }) => [service, state, readySeconds === null ? '' : `${readySeconds.toFixed(1)} s`, address]);
   const widths = [0, 1, 2].map((column) => Math.max(0, ...cells.map((row) => row[column]?.length ?? 0)));
-  for (const row of cells) process.stdout.write(`${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`);
+  process.stdout.write(cells.map((row) => `${row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()}\n`).join(''));
 }
 
 /** Progress on standard error; on a terminal the lines of a running download replace each other. */
@@ -164,6 +164,10 @@ function readArguments(args: string[]): { command: string; json: boolean; help: 
   }
 }
 
+// A reader that has seen enough (`| head -1`) is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+});
 try {
   process.exitCode = await main();
 } catch (error) {

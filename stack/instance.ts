@@ -42,8 +42,7 @@ export async function startInstance(service: NativeService, home: string, report
     await waitUntilReady(service, home, running, REUSE_WITHIN_MS);
     return { service, outcome: 'was running', readyMs: performance.now() - begun };
   }
-  makeHome(home, service.owner, report);
-  const launch = await service.prepare(home);
+  const launch = await service.prepare(makeHome(home, service.owner, report));
   const record = await launchDetached(home, launch, service.ports.map(({ port }) => port));
   await waitUntilReady(service, home, record, READY_WITHIN_MS);
   return { service, outcome: 'started', readyMs: performance.now() - begun };

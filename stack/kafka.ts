@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Kafka, logLevel } from 'kafkajs';
+import { initialisedData } from './data.ts';
 import { PORT_VARIABLES } from './model.ts';
 import { run } from './run.ts';
 import type { NativeService } from './instance.ts';
@@ -27,28 +28,27 @@ export function kafkaService({ java, libs, port, controllerPort }: KafkaPlace): 
     stopSignal: 'SIGTERM',
     stopGraceMs: 30_000,
     prepare: async (home) => {
-      const data = join(home, 'data');
-      const properties = join(home, 'server.properties');
-      const log4j = join(home, 'log4j2.properties');
       mkdirSync(home, { recursive: true });
-      writeFileSync(properties, serverProperties(port, controllerPort, data));
+      const log4j = join(home, 'log4j2.properties');
       writeFileSync(log4j, LOG4J);
-      const jvm = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:+ExplicitGCInvokesConcurrent', `-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
       const environment = { LANG: 'C.UTF-8' };
-      const formatted = join(home, 'formatted');
-      if (!existsSync(formatted)) {
-        rmSync(data, { recursive: true, force: true }); // a format that was interrupted
-        const quick = ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', `-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
-        // Any base64 UUID will do; a fixed one keeps the data readable by a stack whose settings were lost.
-        await run(java, [...quick, 'kafka.tools.StorageTool', 'format', '--standalone', '-t', CLUSTER_ID, '-c', properties], { cwd: home, environment });
-        writeFileSync(formatted, '');
-      }
-      return { program: java, args: ['-Xms512m', '-Xmx768m', ...jvm, 'kafka.Kafka', properties], cwd: home, environment };
+      const jvm = [`-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
+      const data = await initialisedData(home, undefined, async (folder) => {
+        const draft = `${folder}.properties`;
+        writeFileSync(draft, serverProperties(port, controllerPort, folder));
+        await run(java, ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...jvm, 'kafka.tools.StorageTool', 'format', '--standalone', '-t', CLUSTER_ID, '-c', draft], { cwd: home, environment });
+        rmSync(draft);
+      });
+      const properties = join(home, 'server.properties');
+      writeFileSync(properties, serverProperties(port, controllerPort, data));
+      const gc = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:+ExplicitGCInvokesConcurrent'];
+      return { program: java, args: ['-Xms512m', '-Xmx768m', ...gc, ...jvm, 'kafka.Kafka', properties], cwd: home, environment };
     },
     probe: () => probeKafka(`127.0.0.1:${port}`),
   };
 }
 
+/** Any UUID in base64 will do; one node never meets another. */
 const CLUSTER_ID = 'QnJ4LVN5bmMtU3RhY2stMQ';
 
 /** Resolves when a broker answers a metadata request. */

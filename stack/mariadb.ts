@@ -1,8 +1,9 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
+import { initialisedData } from './data.ts';
 import { PORT_VARIABLES } from './model.ts';
-import { ownedFolder, type Owner } from './owner.ts';
+import type { Owner } from './owner.ts';
 import { run } from './run.ts';
 import type { NativeService } from './instance.ts';
 
@@ -24,14 +25,10 @@ export function mariadbService({ mariadbd, installDb, port, owner }: MariadbPlac
     stopSignal: 'SIGTERM',
     stopGraceMs: 30_000,
     prepare: async (home) => {
-      const data = join(home, 'data');
-      const complete = join(home, 'initialised');
-      if (!existsSync(complete)) {
-        rmSync(data, { recursive: true, force: true });
-        ownedFolder(home, 'data', owner);
-        await run(installDb, ['--no-defaults', `--datadir=${data}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'], { cwd: home, owner, environment: { LANG: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
-        writeFileSync(complete, '');
-      }
+      const data = await initialisedData(home, owner, async (folder) => {
+        const args = ['--no-defaults', `--datadir=${folder}`, '--auth-root-authentication-method=normal', '--skip-test-db', '--skip-name-resolve'];
+        await run(installDb, args, { cwd: home, owner, environment: { LANG: 'C.UTF-8', PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } });
+      });
       const initFile = join(home, 'init.sql');
       writeFileSync(initFile, INIT_SQL);
       const args = [

@@ -1,5 +1,5 @@
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, statSync, symlinkSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync, statSync, symlinkSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { StackSettings } from './settings.ts';
 import type { Report } from './model.ts';
 
@@ -23,12 +23,12 @@ export function unprivilegedOwner(settings: StackSettings, names: readonly strin
 
 /**
  * Makes `folder` a place `owner` can work in. Where the checkout is below a folder that user cannot pass (/root, say), the
- * data lives under /var/tmp and `folder` is a link to it.
+ * data lives under /var/tmp and `folder` is a link to it. Returns the path that user can use, which is then not `folder`.
  */
-export function makeHome(folder: string, owner: Owner | undefined, report: Report = () => undefined): void {
+export function makeHome(folder: string, owner: Owner | undefined, report: Report = () => undefined): string {
   if (owner === undefined) {
     mkdirSync(folder, { recursive: true });
-    return;
+    return folder;
   }
   const link = lstatSync(folder, { throwIfNoEntry: false });
   if (link?.isSymbolicLink() === true && !existsSync(folder)) rmSync(folder);
@@ -45,6 +45,7 @@ export function makeHome(folder: string, owner: Owner | undefined, report: Repor
   }
   chmodSync(folder, 0o755);
   chownSync(folder, owner.uid, owner.gid);
+  return realpathSync(folder);
 }
 
 /** The nearest folder on the way to `path` that `owner` may not pass. */
@@ -66,12 +67,4 @@ export function removeHome(folder: string): void {
     if (place.startsWith('/var/tmp/brx-sync-')) rmSync(place, { recursive: true, force: true });
   }
   rmSync(folder, { recursive: true, force: true });
-}
-
-/** `folder`/`name`, created for `owner` alone. */
-export function ownedFolder(folder: string, name: string, owner: Owner | undefined): string {
-  const path = join(folder, name);
-  mkdirSync(path, { recursive: true, mode: 0o700 });
-  if (owner !== undefined) chownSync(path, owner.uid, owner.gid);
-  return path;
 }

@@ -1,9 +1,10 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { BrxError } from '../src/errors.ts';
+import { initialisedData } from './data.ts';
 import { PORT_VARIABLES } from './model.ts';
-import { ownedFolder, type Owner } from './owner.ts';
+import type { Owner } from './owner.ts';
 import { run } from './run.ts';
 import { postgresFolders } from './tools.ts';
 import type { NativeService } from './instance.ts';
@@ -27,15 +28,11 @@ export function postgresService({ bin, port, owner, sharedBuffers = '256MB' }: P
     stopSignal: 'SIGINT', // "fast": open transactions are rolled back
     stopGraceMs: 30_000,
     prepare: async (home) => {
-      const data = join(home, 'data');
-      const complete = join(home, 'initialised');
-      if (!existsSync(complete)) {
-        rmSync(data, { recursive: true, force: true }); // an initdb that was interrupted
-        ownedFolder(home, 'data', owner);
-        // --no-sync: a machine that dies in this very second only costs another initdb, the marker is not there yet.
-        await run(join(bin, 'initdb'), ['-D', data, '-U', 'brx', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'], { cwd: home, owner, environment: { LANG: 'C.UTF-8', TZ: 'UTC' } });
-        writeFileSync(complete, '');
-      }
+      // --no-sync: a machine that dies in this very second only costs another reset.
+      const initdb = (folder: string) => ['-D', folder, '-U', 'brx', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
+      const data = await initialisedData(home, owner, async (folder) => {
+        await run(join(bin, 'initdb'), initdb(folder), { cwd: home, owner, environment: { LANG: 'C.UTF-8', TZ: 'UTC' } });
+      });
       writeFileSync(join(data, 'postgresql.conf'), configuration(port, sharedBuffers));
       writeFileSync(join(data, 'pg_hba.conf'), '# type database user address method\nhost all all 127.0.0.1/32 trust\n');
       return { program: join(binariesFor(data, bin), 'postgres'), args: ['-D', data], cwd: home, owner, environment: { LANG: 'C.UTF-8' } };
