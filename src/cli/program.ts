@@ -10,16 +10,21 @@ import { registerGenerate } from './generate.ts';
 import { registerItem } from './item.ts';
 import { registerLag } from './lag.ts';
 import { registerMigrate } from './migrate.ts';
+import { createOutput, type Output, type TextStream } from './output.ts';
 import { registerParked } from './parked.ts';
 import { registerProduce } from './produce.ts';
 import { registerSchemas } from './schemas.ts';
 import { registerStart } from './start.ts';
 import { registerTopics } from './topics.ts';
 import { registerVerify } from './verify.ts';
-import { createOutput, type Output, type TextStream } from './output.ts';
+
+interface CommandGroup {
+  heading: string;
+  register: readonly ((program: Command, context: CliContext) => void)[];
+}
 
 /** The commands, in the order and under the headings of `--help`. */
-const GROUPS: readonly { heading: string; register: readonly ((program: Command, context: CliContext) => void)[] }[] = [
+export const COMMANDS: readonly CommandGroup[] = [
   { heading: 'Run:', register: [registerStart] },
   { heading: 'Set up:', register: [registerMigrate, registerTopics, registerSchemas] },
   { heading: 'Look:', register: [registerLag, registerItem, registerVerify] },
@@ -31,21 +36,28 @@ export interface Io {
   stdout: TextStream;
   stderr: TextStream;
   host: ContextParts['host'];
+  /** Where settings are read from; the process's environment and .env when left out. */
+  environment?: Parameters<typeof readConfig>[0];
 }
 
 /** Runs one command line (without `node` and the script) and resolves to its exit code; reports every error itself. */
-export async function runCli(argv: readonly string[], io: Io): Promise<number> {
+export function runCli(argv: readonly string[], io: Io): Promise<number> {
+  return runProgram(argv, io, COMMANDS);
+}
+
+/** `runCli` with other commands: what the frame's own tests use. */
+export async function runProgram(argv: readonly string[], io: Io, commands: readonly CommandGroup[]): Promise<number> {
   const flags = argv.slice(0, argv.includes('--') ? argv.indexOf('--') : argv.length);
   const verbose = flags.includes('--verbose') || flags.includes('-v');
   const out = createOutput({ stdout: io.stdout, stderr: io.stderr, json: flags.includes('--json'), clock: systemClock });
   const context = createContext({
     out,
     host: io.host,
-    readConfig: () => readConfig(processEnvironment()),
+    readConfig: () => readConfig(io.environment ?? processEnvironment()),
     createLogger: () => createLogger({ level: verbose ? 'debug' : 'silent', format: 'auto' }),
   });
   try {
-    await createProgram(context, io).parseAsync(argv, { from: 'user' });
+    await createProgram(context, io, commands).parseAsync(argv, { from: 'user' });
     out.close();
     return context.exitCode;
   } catch (error) {
@@ -55,7 +67,7 @@ export async function runCli(argv: readonly string[], io: Io): Promise<number> {
   }
 }
 
-function createProgram(context: CliContext, io: Io): Command {
+function createProgram(context: CliContext, io: Io, commands: readonly CommandGroup[]): Command {
   const program = new Command('brx-sync')
     .description('Keeps card sellers’ stock in step: applies marketplace events from Kafka to PostgreSQL, in per-seller order, exactly once in effect.')
     .version(`${packageVersion()} (node ${process.version})`, '-V, --version', 'print the version')
@@ -69,7 +81,7 @@ function createProgram(context: CliContext, io: Io): Command {
       writeErr: (text) => io.stderr.write(text),
       outputError: () => undefined, // reported by the boundary below, in one form with all other errors
     });
-  for (const { heading, register } of GROUPS) {
+  for (const { heading, register } of commands) {
     program.commandsGroup(heading);
     for (const registerCommand of register) registerCommand(program, context);
   }
