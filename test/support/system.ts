@@ -1,0 +1,134 @@
+import pg from 'pg';
+import type { TestContext } from 'vitest';
+import type { FaultAction, FaultPoint } from '../../src/platform/fault-points.ts';
+import { systemClock } from '../../src/platform/clock.ts';
+import { generateEvents, publishWorkload, type GeneratedRecord, type WorkloadOptions } from '../../src/operations/generate/index.ts';
+import { createTestDatabase } from './database.ts';
+import { checkOracle } from './oracle-check.ts';
+import { stackUrls } from './stack.ts';
+import { createTestTopics, type TestTopics } from './topic.ts';
+import { Worker, type Environment } from './worker.ts';
+
+/** Topics, group, database and worker processes of one test alone; all of it goes when the test is over. */
+export interface System {
+  readonly topics: TestTopics;
+  readonly databaseUrl: string;
+  /** For looking; the workers have pools of their own. */
+  readonly pool: pg.Pool;
+  /** `ingest` as `brx-sync start` runs it. */
+  start(options?: { fault?: `${FaultPoint}:${FaultAction}` | `${FaultPoint}:${FaultAction}:${number}`; env?: Environment }): Worker;
+  /** Any other command. */
+  run(args: readonly string[]): Worker;
+  publish(records: Iterable<GeneratedRecord>, options?: { rate?: number; signal?: AbortSignal }): Promise<void>;
+  ledgerRows(): Promise<number>;
+  /** A connection of its own, closed with the test: what it locks stays locked. */
+  connect(): Promise<pg.Client>;
+  /** Resolves once everything published is processed, and the oracle agrees. Throws as soon as one of `workers` ends instead. */
+  finished(...workers: readonly Worker[]): ReturnType<typeof checkOracle>;
+}
+
+/** Short enough to wait for in a test; six seconds is the least a broker takes by default. */
+export const SESSION_TIMEOUT_MS = 6_000;
+const FINISH_MS = 60_000;
+
+export async function createSystem({ task, onTestFinished }: TestContext, options: { serverUrl?: string; database?: { url: string; drop(): Promise<void> } } = {}): Promise<System> {
+  const workers: Worker[] = [];
+  const clients: pg.Client[] = [];
+  const closing: (() => Promise<unknown>)[] = [];
+  onTestFinished(async () => {
+    if (task.result?.state === 'fail') process.stderr.write(`${workers.map((worker) => worker.tail(60)).join('\n')}\n`);
+    await Promise.all(workers.map((worker) => worker.kill()));
+    await Promise.all(clients.map((client) => client.end().catch(() => undefined))); // its server may be gone by now
+    for (const close of closing.reverse()) await close();
+  });
+
+  const database = options.database ?? (await createTestDatabase(options.serverUrl));
+  closing.push(() => database.drop());
+  const topics = await createTestTopics();
+  closing.push(() => topics.remove());
+  const pool = new pg.Pool({ connectionString: database.url, max: 3 });
+  pool.on('error', () => undefined); // of idle connections, when a test restarts the server: the next query gets a new one
+  closing.push(() => pool.end());
+
+  const environment: Environment = {
+    BRX_KAFKA_BROKERS: stackUrls().kafkaBrokers,
+    BRX_SCHEMA_REGISTRY_URL: stackUrls().registryUrl,
+    BRX_DATABASE_URL: database.url,
+    BRX_TOPIC_PREFIX: topics.prefix,
+    BRX_INGEST_GROUP_ID: topics.groupId,
+    BRX_INGEST_CHUNK_EVENTS: '100',
+    BRX_INGEST_SESSION_TIMEOUT_MS: String(SESSION_TIMEOUT_MS),
+    BRX_LOG_FORMAT: 'json',
+  };
+  const started = (worker: Worker): Worker => {
+    workers.push(worker);
+    return worker;
+  };
+
+  return {
+    topics,
+    databaseUrl: database.url,
+    pool,
+    start: ({ fault, env } = {}) => started(new Worker(['start', '--roles', 'ingest'], { ...environment, ...(fault === undefined ? {} : { BRX_FAULT: fault }), ...env })),
+    run: (args) => started(new Worker(args, environment)),
+    async publish(records, { rate, signal } = {}) {
+      await publishWorkload(records, {
+        producer: topics.producer,
+        topic: topics.events,
+        schemaIds: topics.schemaIds,
+        clock: systemClock,
+        ...(rate === undefined ? {} : { rate }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    },
+    async ledgerRows() {
+      const { rows } = await pool.query<{ n: number }>('SELECT count(*)::int AS n FROM stock_ledger');
+      return rows[0]?.n ?? 0;
+    },
+    async connect() {
+      const client = new pg.Client({ connectionString: database.url });
+      client.on('error', () => undefined); // a test may take its server away
+      await client.connect();
+      clients.push(client);
+      return client;
+    },
+    finished(...running) {
+      const endedEarly = running.map((worker) =>
+        worker.exited.then((): never => {
+          throw new Error(`a worker ended that should have finished the work\n${worker.tail()}`);
+        }),
+      );
+      return Promise.race([checkOracle(topics, pool, { complete: true, waitMs: FINISH_MS }), ...endedEarly]);
+    },
+  };
+}
+
+/** A workload with everything in it: duplicates, stale versions, poison, adjustments below zero; of now, so that nothing is too old by itself. */
+export function workload(options: Partial<WorkloadOptions> = {}): Generator<GeneratedRecord> {
+  return generateEvents({ at: Date.now(), users: 60, itemsPerUser: 20, poison: 0.02, negative: 0.01, duplicates: 0.1, ...options });
+}
+
+/** An event whose source is this is refused by a database that was told so by `refuse`: the event parks its user. */
+export const REFUSED_SOURCE = 'refused by the test';
+
+export async function refuse(database: Pick<pg.Pool, 'query'>): Promise<void> {
+  await database.query(`ALTER TABLE stock_ledger ADD CONSTRAINT refused_by_test CHECK (cause <> '${REFUSED_SOURCE}') NOT VALID`);
+}
+
+export async function accept(database: Pick<pg.Pool, 'query'>): Promise<void> {
+  await database.query('ALTER TABLE stock_ledger DROP CONSTRAINT refused_by_test');
+}
+
+/** The same records, but of each of the first `users` users met from number `from` on one event is one that `refuse` refuses. */
+export function* withRefused(records: Iterable<GeneratedRecord>, { from, users }: { from: number; users: number }): Generator<GeneratedRecord> {
+  const chosen = new Set<string>();
+  let index = 0;
+  for (const record of records) {
+    const { body, intent, key } = record;
+    if (index >= from && chosen.size < users && !chosen.has(key) && 'record' in body && (intent === 'set' || intent === 'adjust')) {
+      chosen.add(key);
+      yield { ...record, body: { ...body, value: { ...body.value, source: REFUSED_SOURCE } } as GeneratedRecord['body'] };
+    } else yield record;
+    index += 1;
+  }
+}
