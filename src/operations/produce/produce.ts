@@ -82,8 +82,8 @@ export async function publishLines(options: {
 export function badLines(source: Source, { lines, bad, problems }: Checked): BrxError {
   const shown = problems.map(({ line, problem }) => `  line ${line}: ${problem}`);
   if (bad > problems.length) shown.push(`  and ${bad - problems.length} more`);
-  return new BrxError('BRX_CONTRACT', `${bad} of ${lines} line${lines === 1 ? '' : 's'} of ${source.name} ${bad === 1 ? 'breaks' : 'break'} the contract, nothing was published:\n${shown.join('\n')}`, {
-    remedy: 'correct the lines (docs/producers.md has every record and rule), or publish the good ones with --skip-bad',
+  return new BrxError('BRX_CONTRACT', `${bad} of ${lines} line${lines === 1 ? '' : 's'} of ${source.name} ${bad === 1 ? 'breaks' : 'break'} the contract:\n${shown.join('\n')}`, {
+    remedy: 'nothing was published; correct the lines (docs/producers.md has every record and rule), or publish the good ones with --skip-bad',
   });
 }
 

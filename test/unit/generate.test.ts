@@ -1,0 +1,190 @@
+import { createHash } from 'node:crypto';
+import { describe, expect, test } from 'vitest';
+import { isInventoryChanged, type InventoryChanged } from '../../src/contract/index.ts';
+import { createExpectation, fromLine, generateEvents, POISON, publishWorkload, toLine, valueBytes, WORKLOAD_DEFAULTS, type GeneratedRecord, type WorkloadOptions } from '../../src/operations/generate/index.ts';
+import { createRandom, createZipf } from '../../src/operations/generate/random.ts';
+import type { OutgoingMessage } from '../../src/platform/kafka/index.ts';
+import { fakeClock } from '../support/fake-clock.ts';
+
+const AT = Date.UTC(2026, 10, 23);
+const IDS = { InventoryChanged: 1, PurchaseCancelled: 2 };
+const records = (options: Partial<WorkloadOptions> = {}): GeneratedRecord[] => [...generateEvents({ at: AT, ...options })];
+const hash = (options: Partial<WorkloadOptions>): string => {
+  const sum = createHash('sha256');
+  for (const { key, timestamp, body } of generateEvents({ at: AT, events: 3_000, ...options })) sum.update(`${key} ${timestamp} ${valueBytes(body, IDS)?.toString('base64') ?? 'null'}\n`);
+  return sum.digest('hex');
+};
+const valueOf = ({ body }: GeneratedRecord): InventoryChanged => ('raw' in body ? expect.fail('raw') : (body.value as InventoryChanged));
+const share = (all: readonly GeneratedRecord[], ...intents: string[]): number => all.filter(({ intent }) => intents.includes(intent)).length / all.length;
+
+describe('the same seed gives the same bytes', () => {
+  test('twice', () => expect(hash({ seed: 5, poison: 0.05 })).toBe(hash({ seed: 5, poison: 0.05 })));
+  test('and another seed, or another time, others', () => expect(new Set([hash({ seed: 5 }), hash({ seed: 6 }), hash({ seed: 5 + 2 ** 32 }), hash({ seed: 5, at: AT + 1 })]).size).toBe(4));
+});
+
+describe('shares', () => {
+  const all = records({ events: 40_000, poison: 0.02, negative: 0.01 });
+  // Three standard deviations of the largest share at 40,000 events are 0.0075.
+  test.each<[string, number, ...string[]]>([
+    ['poison', 0.02, ...Object.keys(POISON)],
+    ['duplicates', 0.05, 'duplicate', 'restamped'],
+    ['stale', 0.02, 'stale'],
+    ['negative', 0.01, 'negative'],
+  ])('%s', (_name, wanted, ...intents) => expect(Math.abs(share(all, ...intents) - wanted)).toBeLessThan(0.004));
+  test('new items: the share, and whatever a user without items begins with', () => expect(share(all, 'new')).toBeGreaterThan(0.145));
+  test('one duplicate in five is stamped anew', () => expect(share(all, 'restamped') / share(all, 'restamped', 'duplicate')).toBeCloseTo(0.2, 1));
+  test('every kind of poison', () => expect(new Set(all.map(({ intent }) => intent))).toEqual(new Set([...Object.keys(POISON), 'new', 'set', 'adjust', 'remove', 'negative', 'duplicate', 'restamped', 'stale'])));
+
+  test('the mix is of known items only', () => {
+    const only = records({ events: 5_000, mix: { set: 0, adjust: 0, remove: 1 }, newItems: 0.5, duplicates: 0, stale: 0, poison: 0, negative: 0 });
+    expect(new Set(only.map(({ intent }) => intent))).toEqual(new Set(['new', 'remove']));
+  });
+
+  test('items a user: never more than asked for', () => {
+    const items = new Map<string, Set<string>>();
+    for (const record of records({ events: 10_000, users: 20, itemsPerUser: 7, poison: 0 })) items.set(record.key, (items.get(record.key) ?? new Set()).add(valueOf(record).item_id));
+    expect(Math.max(...[...items.values()].map((set) => set.size))).toBe(7);
+  });
+
+  test('versions: only from the share of users whose producer sends them', () => {
+    const some = records({ events: 5_000, users: 200, versioned: 0.3, poison: 0 });
+    const versioned = new Set(some.filter((record) => valueOf(record).version !== null).map(({ key }) => key));
+    expect(versioned.size / new Set(some.map(({ key }) => key)).size).toBeCloseTo(0.3, 0);
+    expect(records({ events: 2_000, versioned: 0 }).some((record) => 'value' in record.body && valueOf(record).version != null)).toBe(false);
+  });
+
+  test('the most active of 1,000 users has 4.2 % at skew 0.7, and 12.9 % at 0.99', () => {
+    const top = (exponent: number): number => {
+      const counts = new Uint32Array(1_000);
+      const next = createZipf(createRandom(3), 1_000, exponent);
+      for (let draw = 0; draw < 100_000; draw += 1) counts[next()]! += 1;
+      expect(Math.max(...counts)).toBe(counts[0]);
+      return counts[0]! / 100_000;
+    };
+    expect(top(0.7)).toBeCloseTo(0.042, 2);
+    expect(top(0.99)).toBeCloseTo(0.129, 2);
+    const uniform = createZipf(createRandom(3), 10, 0);
+    const seen = Array.from({ length: 10_000 }, uniform);
+    expect(Math.abs(seen.filter((rank) => rank === 9).length - 1_000)).toBeLessThan(150);
+  });
+});
+
+describe('what is generated is what it says', () => {
+  const all = records({ events: 30_000, users: 300, poison: 0.03, negative: 0.02 });
+  const good = all.filter(({ intent }) => !(intent in POISON));
+
+  test('good events are good, keyed by their user, and in time order', () => {
+    expect(good.filter((record) => !isInventoryChanged(valueOf(record)) || valueOf(record).user_id !== record.key)).toEqual([]);
+    expect(all.every(({ timestamp }, index) => index === 0 || timestamp >= (all[index - 1]?.timestamp ?? 0))).toBe(true);
+    expect(all.at(-1)?.timestamp).toBe(AT);
+  });
+
+  test('event ids are version 7 of their time, and only duplicates repeat one', () => {
+    const seen = new Map<string, InventoryChanged>();
+    for (const record of good) {
+      const value = valueOf(record);
+      const first = seen.get(value.event_id);
+      expect(first !== undefined).toBe(record.intent === 'duplicate' || record.intent === 'restamped');
+      if (record.intent === 'duplicate') expect(value).toEqual(first);
+      if (record.intent === 'restamped') expect({ ...value, occurred_at: 0 }).toEqual({ ...first, occurred_at: 0 });
+      seen.set(value.event_id, first ?? value);
+      if (first === undefined) expect(Number.parseInt(value.event_id.replace('-', '').slice(0, 12), 16)).toBe(record.timestamp);
+      expect(value.event_id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    }
+  });
+
+  test('duplicates come within a chunk and across chunks', () => {
+    const first = new Map<string, number>();
+    const distances: number[] = [];
+    for (const [index, record] of good.entries()) {
+      const id = valueOf(record).event_id;
+      if (first.has(id)) distances.push(index - (first.get(id) ?? 0));
+      else first.set(id, index);
+    }
+    expect(Math.min(...distances)).toBeLessThan(10);
+    expect(Math.max(...distances)).toBeGreaterThan(5_000);
+  });
+
+  test('the oracle agrees with what was meant: stale is stale, negative is negative, each poison its reason', () => {
+    const expectation = createExpectation({ horizonMs: WORKLOAD_DEFAULTS.horizonMs, at: AT });
+    for (const record of all) expectation.add(record);
+    const { counts, intents, items } = expectation.settle();
+    const reasons: Record<string, number> = {};
+    for (const [kind, reason] of Object.entries(POISON)) reasons[reason] = (reasons[reason] ?? 0) + (intents[kind] ?? 0);
+    const meant = (...names: string[]): number => names.reduce((sum, name) => sum + (intents[name] ?? 0), 0);
+    expect(counts).toEqual({
+      records: 30_000,
+      applied: meant('new', 'set', 'adjust', 'remove'),
+      stale: meant('stale'),
+      duplicate: meant('duplicate', 'restamped'),
+      dead_letters: { ...reasons, would_go_negative: meant('negative'), out_of_range: 0, discarded: 0 },
+    });
+    const stock = [...items()];
+    expect(stock.length).toBe(meant('new'));
+    expect(stock.some(({ flags }) => flags === 2) && stock.some(({ flags }) => flags === 1)).toBe(true);
+  });
+});
+
+test('lines say the same as records', () => {
+  for (const record of records({ events: 3_000, poison: 0.2 })) {
+    const line = fromLine(toLine(record));
+    const bytes = valueBytes(record.body, IDS);
+    if ('record' in line) {
+      expect(valueBytes({ record: line.record, value: line.value } as GeneratedRecord['body'], IDS)).toEqual(bytes);
+      expect(line.key ?? line.value['user_id']).toBe(record.key);
+      continue;
+    }
+    const raw = line.raw === null ? null : Buffer.from(line.raw, 'base64');
+    const header = line.schema === undefined ? 0 : 5;
+    expect([raw, line.key]).toEqual([bytes?.subarray(header) ?? null, record.key]);
+  }
+});
+
+test.each(['{', '7', '{"record":"X"}', '{"raw":"not base64!","key":"a"}', '{"raw":null}'])('a line that is none is refused: %s', (text) => {
+  expect(() => fromLine(text)).toThrow(expect.objectContaining({ code: 'BRX_BAD_FILE' }));
+});
+
+test('options that cannot be are named, all of them', () => {
+  expect(() => generateEvents({ at: AT, users: 0, poison: 2 }).next()).toThrow(/users: .*; poison: /);
+  expect(() => generateEvents({ at: AT, duplicates: 0.6, stale: 0.6 }).next()).toThrow(/add up to more than 1/);
+  expect(() => generateEvents({ at: 5, events: 100 }).next()).toThrow(/before 1970/);
+});
+
+describe('publishing', () => {
+  test('sends everything once, in order, in batches that fit a broker', async () => {
+    const batches: (readonly OutgoingMessage[])[] = [];
+    const seen: GeneratedRecord[] = [];
+    const progress: number[] = [];
+    const done = await publishWorkload(generateEvents({ at: AT, events: 10_000 }), {
+      producer: { connect: async () => {}, disconnect: async () => {}, sendBatch: async (messages) => void batches.push(messages) },
+      topic: 't',
+      schemaIds: IDS,
+      clock: fakeClock(),
+      onRecord: (record) => void seen.push(record),
+      onProgress: ({ published }) => void progress.push(published),
+    });
+    expect(batches.flat().map(({ key, value }) => `${String(key)} ${value?.toString('hex') ?? 'null'}`)).toEqual(records({ events: 10_000 }).map(({ key, body }) => `${key} ${valueBytes(body, IDS)?.toString('hex') ?? 'null'}`));
+    expect([seen.length, done.published, progress.at(-1)]).toEqual([10_000, 10_000, 10_000]);
+    expect(Math.max(...batches.map((batch) => batch.reduce((bytes, { value }) => bytes + (value?.length ?? 0), 0)))).toBeLessThan(1_000_000);
+  });
+
+  test('with a rate: each record carries the time it was due, however long Kafka took', async () => {
+    const clock = fakeClock({ now: AT });
+    const sent: OutgoingMessage[] = [];
+    const publishing = publishWorkload(generateEvents({ at: AT, events: 100 }), {
+      producer: { connect: async () => {}, disconnect: async () => {}, sendBatch: async (messages) => clock.sleep(7).then(() => void sent.push(...messages)) },
+      topic: 't',
+      schemaIds: IDS,
+      clock,
+      rate: 1_000,
+    });
+    while (sent.length < 100) await clock.advance(1);
+    await publishing;
+    expect(sent.map(({ timestamp }) => Number(timestamp) - AT)).toEqual(Array.from({ length: 100 }, (_, index) => index));
+  });
+
+  test('a batch that fails ends it with the failure', async () => {
+    const failing = { connect: async () => {}, disconnect: async () => {}, sendBatch: () => Promise.reject(new Error('away')) };
+    await expect(publishWorkload(generateEvents({ at: AT, events: 10 }), { producer: failing, topic: 't', schemaIds: IDS, clock: fakeClock() })).rejects.toThrow('away');
+  });
+});
