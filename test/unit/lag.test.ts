@@ -1,0 +1,86 @@
+import { describe, expect, test } from 'vitest';
+import { LagTracker } from '../../src/ingest/lag.ts';
+
+/** Protects: lag is exact in records and in seconds, and 0 when caught up. */
+const T = 'topic';
+const NOW = 1_000_000;
+
+function tracker(...partitions: number[]): LagTracker {
+  const lag = new LagTracker();
+  lag.assign(partitions.map((partition) => ({ topic: T, partition })));
+  return lag;
+}
+
+describe('lag', () => {
+  test('is unknown until something is known: a partition without numbers is left out', () => {
+    expect(tracker(0, 1).read(NOW)).toEqual([]);
+  });
+
+  test('in records is from the next one to do to the end, in seconds the age of that one', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 10n, NOW - 5_000, 25n);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 15, seconds: 5 }]);
+    lag.done(T, 0, 20n, NOW - 2_000);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 5, seconds: 2 }]);
+  });
+
+  test('is 0 when everything up to the end is done', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 10n, NOW - 5_000, 25n);
+    lag.done(T, 0, 25n, undefined);
+    expect(lag.read(NOW)).toMatchObject([{ records: 0, seconds: 0 }]);
+  });
+
+  test('of a partition that nobody fetched yet is from where the group stands to where the broker says it ends', () => {
+    const lag = tracker(0);
+    lag.ends(T, 0, 100n, 40n, NOW);
+    expect(lag.read(NOW + 3_000)).toEqual([{ topic: T, partition: 0, records: 60, seconds: 3 }]);
+  });
+
+  test('grows while a partition is held: the broker’s end goes on, the oldest record gets older', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 10n, NOW, 12n);
+    lag.ends(T, 0, 50n, 10n, NOW + 9_000);
+    expect(lag.read(NOW + 10_000)).toMatchObject([{ records: 40, seconds: 10 }]);
+  });
+
+  test('a group that stands behind what is done here does not take it back', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 10n, NOW, 12n);
+    lag.done(T, 0, 12n, undefined);
+    lag.ends(T, 0, 12n, 10n, NOW);
+    expect(lag.read(NOW)).toMatchObject([{ records: 0, seconds: 0 }]);
+  });
+
+  test('is counted exactly beyond the safe integers', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 2n ** 60n, NOW, 2n ** 60n + 7n);
+    expect(lag.read(NOW)).toMatchObject([{ records: 7 }]);
+  });
+
+  test('of a record stamped in the future is no negative age', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 0n, NOW + 60_000, 1n);
+    expect(lag.read(NOW)).toMatchObject([{ records: 1, seconds: 0 }]);
+  });
+});
+
+describe('a rebalance', () => {
+  test('keeps what stays, forgets what goes, and starts what comes from nothing', () => {
+    const lag = tracker(0, 1);
+    lag.fetched(T, 0, 0n, NOW, 5n);
+    lag.fetched(T, 1, 0n, NOW, 6n);
+    lag.assign([{ topic: T, partition: 1 }, { topic: T, partition: 2 }]);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 1, records: 6, seconds: 0 }]);
+    lag.assign([{ topic: T, partition: 0 }]);
+    expect(lag.read(NOW)).toEqual([]);
+  });
+
+  test('a handler that is still at work on a partition given away changes nothing', () => {
+    const lag = tracker(1);
+    lag.fetched(T, 0, 0n, NOW, 5n);
+    lag.done(T, 0, 5n, undefined);
+    lag.ends(T, 0, 5n, 0n, NOW);
+    expect(lag.read(NOW)).toEqual([]);
+  });
+});
