@@ -46,7 +46,7 @@ async function apply(context: CliContext, dryRun: boolean): Promise<void> {
     else if (verdict === 'outrun') out.note(`${subject}: the registry has a newer version than this build knows; nothing was changed`);
   }
   const untouched = results.filter(({ verdict }) => verdict !== 'missing').length;
-  if (untouched > 0) out.line(`${untouched === results.length ? 'all ' : ''}${untouched} schemas were there already`);
+  if (untouched > 0) out.line(untouched === results.length ? `all ${untouched} schemas are registered` : `${untouched} of ${results.length} schemas were registered already`);
 }
 
 async function list(context: CliContext): Promise<void> {

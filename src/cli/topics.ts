@@ -35,7 +35,7 @@ async function apply(context: CliContext, dryRun: boolean): Promise<void> {
     for (const remark of remarks) out.note(`${name} ${remark}`);
   }
   const untouched = results.filter(({ verdict }) => verdict !== 'missing').length;
-  if (untouched > 0) out.line(`${untouched === results.length ? 'all ' : ''}${untouched} topics were there already`);
+  if (untouched > 0) out.line(untouched === results.length ? `all ${untouched} topics are there` : `${untouched} of ${results.length} topics were there already`);
 }
 
 async function list(context: CliContext): Promise<void> {

@@ -46,6 +46,7 @@ export function rule(name: Rule, error: string = RULES[name]): { error: string; 
 const NIL = '00000000-0000-0000-0000-000000000000';
 const WORD = /^[a-z][a-z0-9_]{0,49}$/;
 const CURRENCY = /^[A-Z]{3}$/;
+const NOT_STORABLE = 'must not hold the NUL character or half a surrogate pair';
 const SUSPECT = /[\0\ud800-\udfff]/;
 const UNSTORABLE = /\0|\p{Surrogate}/u;
 
@@ -85,16 +86,16 @@ export const int = z.int32();
 export const long = z.int().min(-LONG_MAX).max(LONG_MAX);
 export const optional = <T extends z.ZodType>(inner: T) => inner.nullable().default(null);
 
-export const uuid = z.string().refine(isUuid, rule('uuid'));
-export const time = long.refine(isTime, rule('time'));
-export const currency = z.string().refine(isCurrency, rule('currency'));
-export const word = z.string().refine((value) => WORD.test(value), rule('word'));
+export const uuid = z.string().refine(isUuid, rule('uuid', 'must be a UUID in lower case, and not the nil UUID'));
+export const time = long.refine(isTime, rule('time', 'must be milliseconds since 1970, from the year 2000 to 2099'));
+export const currency = z.string().refine(isCurrency, rule('currency', 'must be three upper-case letters (ISO 4217)'));
+export const word = z.string().refine((value) => WORD.test(value), rule('word', 'must be a word of lower-case letters, digits and underscores'));
 
 export const text = (max: number, min = 1) =>
   z
     .string()
     .refine((value) => value.length >= min && value.length <= max, rule('length', `must have ${min} to ${max} characters`))
-    .refine(isStorable, rule('text'));
+    .refine(isStorable, rule('text', NOT_STORABLE));
 
 const from = (min: number) => rule('range', `must be ${min} or more`);
 export const intFrom = (min: number) => int.refine((value) => value >= min, from(min));
@@ -110,7 +111,7 @@ const plainProperties = z
     (value) => Object.entries(value).every(([key, entry]) => key.length >= 1 && key.length <= LIMITS.propertyKey && entry.length <= LIMITS.propertyValue),
     rule('length', `must have keys of 1 to ${LIMITS.propertyKey} and values of at most ${LIMITS.propertyValue} characters`),
   )
-  .refine((value) => Object.entries(value).every(([key, entry]) => isStorable(key) && isStorable(entry)), rule('text'));
+  .refine((value) => Object.entries(value).every(([key, entry]) => isStorable(key) && isStorable(entry)), rule('text', NOT_STORABLE));
 
 /** zod drops a key `__proto__` without a word, so it is looked for before. */
 export const properties = z.preprocess((value, context) => {
@@ -118,9 +119,12 @@ export const properties = z.preprocess((value, context) => {
   return value;
 }, plainProperties);
 
-/** The rules broken and the fields of the wrong shape, in words: `quantity: must be 0 or more; ...`. */
+/** The fields of the wrong shape and the rules broken, in words: `event_id: is missing; quantity: must be 0 or more`. */
 export function explain(error: z.ZodError, most = 5): string {
-  const parts = error.issues.slice(0, most).map((issue) => (issue.path.length === 0 ? issue.message : `${issue.path.join('.')}: ${issue.message}`));
+  const parts = error.issues.slice(0, most).map((issue) => {
+    const said = issue.message.replace('Invalid input: ', '').replace(/^expected .*, received undefined$/, 'is missing').replace(/^Unrecognized key(s?): /, 'unknown field$1 ');
+    return issue.path.length === 0 ? said : `${issue.path.join('.')}: ${said}`;
+  });
   if (error.issues.length > most) parts.push(`and ${error.issues.length - most} more`);
   return parts.join('; ');
 }

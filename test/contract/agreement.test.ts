@@ -140,7 +140,8 @@ test(`the fast acceptor and zod accept and refuse the same decoded values (seed 
 });
 
 test('a refusal says which field and why', () => {
-  expect(validateInventoryChanged({ ...valid, currency: 'euro' })).toEqual({ ok: false, detail: 'currency: three upper-case letters (ISO 4217)' });
+  expect(validateInventoryChanged({ ...valid, currency: 'euro' })).toEqual({ ok: false, detail: 'currency: must be three upper-case letters (ISO 4217)' });
   expect(validateInventoryChanged({ ...valid, kind: 'SET' })).toEqual({ ok: false, detail: 'quantity: SET needs 0 or more, REMOVE needs 0' });
+  expect(validateInventoryChanged({ ...valid, item_id: undefined, prise: 1 })).toEqual({ ok: false, detail: 'item_id: is missing; unknown field "prise"' });
   expect(validateInventoryChanged(null)).toMatchObject({ ok: false });
 });

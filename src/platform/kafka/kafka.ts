@@ -39,8 +39,6 @@ export function createKafka(config: KafkaConfig, logger: Logger, options: { retr
 /** What kafkajs threw, as BRX_KAFKA_UNAVAILABLE. */
 export function kafkaUnavailable(error: unknown, doing: string, brokers?: readonly string[]): BrxError {
   if (error instanceof BrxError) return error;
-  return new BrxError('BRX_KAFKA_UNAVAILABLE', `Kafka did not let us ${doing}: ${messageOf(error)}`, {
-    cause: error,
-    remedy: brokers === undefined ? 'see that the brokers are up and reachable' : `see that a broker answers at ${brokers.join(', ')} (BRX_KAFKA_BROKERS)`,
-  });
+  const which = brokers === undefined ? 'the brokers of BRX_KAFKA_BROKERS are' : `a broker of BRX_KAFKA_BROKERS (${brokers.join(', ')}) is`;
+  return new BrxError('BRX_KAFKA_UNAVAILABLE', `Kafka did not let us ${doing}: ${messageOf(error)}`, { cause: error, remedy: `see that ${which} up and reachable from here` });
 }
