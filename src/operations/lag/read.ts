@@ -7,6 +7,10 @@ import { buildReport, oldestPending, type LagReport, type Member, type Offsets }
 type Kafka = ReturnType<typeof createKafka>;
 type Admin = ReturnType<Kafka['admin']>;
 
+const LEADER_MOVED = /^(?:NOT_LEADER_FOR_PARTITION|LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION)$/;
+const LEADER_ATTEMPTS = 6;
+const LEADER_PAUSE_MS = 200;
+
 /** Reads the lag of a consumer group, as often as wanted; `close` when done. It changes nothing in Kafka. */
 export interface LagReader {
   /** Trends are against the read before. */
@@ -17,7 +21,7 @@ export interface LagReader {
 /** Throws BRX_KAFKA_UNAVAILABLE, and BRX_DIFFERENT if there is no such topic. */
 export async function openLagReader(options: { kafka: Kafka; brokers: readonly string[]; topic: string; group: string; clock: Clock }): Promise<LagReader> {
   const { kafka, brokers, topic, group, clock } = options;
-  const admin = kafka.admin();
+  let admin = kafka.admin();
   let peeker: Peeker | undefined;
   let previous: LagReport | undefined;
 
@@ -40,11 +44,26 @@ export async function openLagReader(options: { kafka: Kafka; brokers: readonly s
     await close();
     throw error;
   }
+  /** kafkajs asks the leaders it knew; while leadership moves they refuse. A new client asks anew who leads. */
+  const withFreshLeaders = async <T>(ask: () => Promise<T>): Promise<T> => {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await ask();
+      } catch (error) {
+        if (attempt === LEADER_ATTEMPTS || !LEADER_MOVED.test(error instanceof Error && 'type' in error ? String(error.type) : '')) throw error;
+        await clock.sleep(attempt * LEADER_PAUSE_MS);
+        await admin.disconnect();
+        admin = kafka.admin();
+        await admin.connect();
+      }
+    }
+  };
+
   return {
     close,
     read: () =>
       asked('read lag', async () => {
-        const offsets = await readOffsets(admin, topic, group);
+        const offsets = await withFreshLeaders(() => readOffsets(admin, topic, group));
         const { state, members } = await readMembers(admin, topic, group);
         const pending = new Map(offsets.flatMap((one) => (oldestPending(one) === undefined ? [] : [[one.partition, oldestPending(one) ?? ''] as const])));
         if (pending.size > 0) peeker ??= await openPeeker(options);
