@@ -42,7 +42,12 @@ export async function createTestTopics(): Promise<TestTopics> {
   const admin = kafka.admin();
   await admin.connect();
   const numPartitions = TOPICS.marketplaceEvents.partitions;
-  await admin.createTopics({ topics: [events, deadLetters].map((topic) => ({ topic, numPartitions, replicationFactor: 1 })), waitForLeaders: true });
+  await admin.createTopics({ topics: [events, deadLetters].map((topic) => ({ topic, numPartitions, replicationFactor: 1 })), waitForLeaders: false });
+  // kafkajs's own wait gives up when the broker has not heard of the new topic yet.
+  await until('leaders of the new topics', async () => {
+    const { topics } = await admin.fetchTopicMetadata({ topics: [events, deadLetters] }).catch(() => ({ topics: [] }));
+    return topics.length === 2 && topics.every(({ partitions }) => partitions.length === numPartitions && partitions.every(({ leader }) => leader >= 0));
+  });
   const producer = createProducer(kafka);
 
   return {

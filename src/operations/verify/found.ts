@@ -130,8 +130,7 @@ export async function readFound(client: pg.PoolClient, log: TopicLog, topic: str
         deadLetterAt,
         isParked: (event) => parkedEvents.has(event),
         frontier(partition) {
-          const offset = committed(partition);
-          return offset === undefined ? Number.POSITIVE_INFINITY : Math.max(offset, (reached.get(partition) ?? -1) + 1);
+          return Math.max(committed(partition) ?? 0, (reached.get(partition) ?? -1) + 1);
         },
         chain: createChains(log, ledger),
       };

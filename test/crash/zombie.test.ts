@@ -1,0 +1,95 @@
+import { describe, it } from 'vitest';
+import { TOPICS } from '../../src/contract/index.ts';
+import type { FaultPoint } from '../../src/platform/fault-points.ts';
+import { backends } from '../support/holds.ts';
+import { createSystem, SESSION_TIMEOUT_MS, workload, type System } from '../support/system.ts';
+import { processState, until } from '../support/wait.ts';
+import type { Worker } from '../support/worker.ts';
+
+const EVERY_PARTITION = TOPICS.marketplaceEvents.partitions;
+
+/** A worker that stands still at `point` in the middle of its work, like a machine that was suspended. */
+async function freeze(system: System, point: FaultPoint, env: Record<string, string> = {}): Promise<Worker> {
+  const zombie = system.start({ fault: `${point}:stop:2`, env });
+  await zombie.said(`fault point ${point}: stop`);
+  await until('a frozen worker', () => processState(zombie.pid) === 'T');
+  return zombie;
+}
+
+/** Resolves once this worker owns all partitions, which is after the broker has given the frozen one up. */
+async function takenOver(worker: Worker): Promise<void> {
+  await until('a take-over', () => worker.logged('joined the group').some(({ partitions }) => (partitions as number[]).length === EVERY_PARTITION), { timeoutMs: 5 * SESSION_TIMEOUT_MS, state: () => worker.tail() });
+}
+
+/** The one that was frozen is a member again, or has ended with an error: it does not just hang about. */
+async function cameToItsSenses(zombie: Worker, joinsBefore: number): Promise<void> {
+  await until('a zombie that joins again or ends', () => zombie.exit !== undefined || zombie.logged('joined the group').length > joinsBefore, { timeoutMs: 40_000, state: () => zombie.tail() });
+  if (zombie.exit?.code === 0) throw new Error(`the zombie ended as if all were well\n${zombie.tail()}`);
+}
+
+/** P1, P2: who was given up for dead and comes back changes nothing wrongly. */
+describe.concurrent('a worker frozen past its session timeout', () => {
+  it('inside its transaction, with lanes held: the server ends it, the other worker goes on, the zombie changes nothing', async (context) => {
+    const { expect } = context;
+    const system = await createSystem(context);
+    await system.publish(workload({ seed: 5_001, events: 4_000 }));
+    // Longer than the session: for a while the lanes of somebody who is no member any more are held.
+    const zombie = await freeze(system, 'ingest.after-write', { BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '12000' });
+    const held = (await backends(system.pool)).filter(({ state }) => state === 'idle in transaction');
+    expect(held.length).toBeGreaterThan(0);
+
+    const other = system.start();
+    await takenOver(other);
+    await system.finished(other);
+    const joins = zombie.logged('joined the group').length;
+    zombie.signal('SIGCONT');
+    await cameToItsSenses(zombie, joins);
+    await system.publish(workload({ seed: 5_002, events: 1_000 }));
+    await system.finished(other);
+  });
+
+  it('before its transaction: its records are all known by the time it applies them', async (context) => {
+    const system = await createSystem(context);
+    await system.publish(workload({ seed: 5_003, events: 4_000 }));
+    const zombie = await freeze(system, 'ingest.after-decode');
+    const other = system.start();
+    await takenOver(other);
+    await system.finished(other);
+    const joins = zombie.logged('joined the group').length;
+    zombie.signal('SIGCONT');
+    await cameToItsSenses(zombie, joins);
+    await system.publish(workload({ seed: 5_004, events: 1_000 }));
+    await system.finished(other);
+  });
+
+  it('and woken in the middle of the take-over: both apply the same records at once', async (context) => {
+    const system = await createSystem(context);
+    await system.publish(workload({ seed: 5_005, events: 30_000 }));
+    const zombie = await freeze(system, 'ingest.after-decode');
+    const rows = await system.ledgerRows();
+    const other = system.start();
+    await takenOver(other);
+    await until('work of the other worker', async () => (await system.ledgerRows()) > rows);
+    const joins = zombie.logged('joined the group').length;
+    zombie.signal('SIGCONT');
+    await cameToItsSenses(zombie, joins);
+    await system.publish(workload({ seed: 5_006, events: 1_000 }));
+    await system.finished(other);
+  });
+
+  it('after its commit, before its offset: it may not move the group back for good', async (context) => {
+    const system = await createSystem(context);
+    await system.publish(workload({ seed: 5_007, events: 4_000 }));
+    const zombie = await freeze(system, 'ingest.commit-acknowledged');
+    const other = system.start();
+    await takenOver(other);
+    await system.finished(other);
+    const before = await system.topics.committed();
+    const joins = zombie.logged('joined the group').length;
+    zombie.signal('SIGCONT');
+    await cameToItsSenses(zombie, joins);
+    for (const [partition, offset] of await system.topics.committed()) context.expect(offset).toBeGreaterThanOrEqual(before.get(partition) ?? 0);
+    await system.publish(workload({ seed: 5_008, events: 1_000 }));
+    await system.finished(other);
+  });
+});
