@@ -11,6 +11,7 @@ import { shapeOf } from '../../support/database-errors.ts';
 let server: PrivatePostgres;
 let database: TestDatabase;
 let postgres: Postgres;
+let frozen: number | undefined;
 
 beforeAll(async () => {
   server = await startPrivatePostgres();
@@ -23,6 +24,9 @@ beforeEach(() => {
   postgres = open(database.url);
 });
 afterEach(async () => {
+  // Here and not in a finally: a test that times out never gets to that, and would leave a frozen backend behind.
+  if (frozen !== undefined) process.kill(frozen, 'SIGCONT');
+  frozen = undefined;
   await postgres.close();
 });
 
@@ -59,6 +63,15 @@ describe('the connection is lost', () => {
     );
     expect({ kind: failure.kind, unknown: failure.outcomeUnknown, message: failure.message }).toEqual({ kind: 'unavailable', unknown: false, message: 'Client has encountered a connection error and is not queryable' });
     expect(await count(USER[0])).toBe(0);
+  });
+
+  test('of a client in use without Prisma: its next statement fails, the process lives', async () => {
+    const client = await postgres.pool.connect();
+    await terminateAll();
+    await expect.poll(() => broken(postgres), { timeout: 5_000 }).toBe(true);
+    await expect(client.query('SELECT 1')).rejects.toThrow('not queryable');
+    client.release();
+    expect(poolStats(postgres.pool)).toMatchObject({ used: 0 });
   });
 
   test('during a statement: 57P01', async () => {
@@ -103,22 +116,18 @@ describe('the connection is lost', () => {
 
   test('a frozen backend: the watchdog cuts the connection', async () => {
     const short = open(database.url, { statementTimeoutMs: 400, lockTimeoutMs: 300 });
-    let pid = 0;
-    try {
-      const failure = await failureOf(
-        inTransaction(short, async (tx) => {
-          pid = (await tx.$queryRawUnsafe<{ pid: number }[]>('SELECT pg_backend_pid() AS pid'))[0]?.pid ?? 0;
-          process.kill(pid, 'SIGSTOP');
-          await tx.$executeRawUnsafe('SELECT 1');
-        }),
-      );
-      expect({ kind: failure.kind, message: failure.message }).toEqual({ kind: 'unavailable', message: 'Connection terminated unexpectedly' });
-      await short.ping(); // on a new connection
-      expect(poolStats(short.pool)).toMatchObject({ used: 0 });
-    } finally {
-      process.kill(pid, 'SIGCONT');
-      await short.close();
-    }
+    const failure = await failureOf(
+      inTransaction(short, async (tx) => {
+        const [backend] = await tx.$queryRawUnsafe<{ pid: number }[]>('SELECT pg_backend_pid() AS pid');
+        process.kill(backend!.pid, 'SIGSTOP');
+        frozen = backend!.pid;
+        await tx.$executeRawUnsafe('SELECT 1');
+      }),
+    );
+    expect({ kind: failure.kind, message: failure.message }).toEqual({ kind: 'unavailable', message: 'Connection terminated unexpectedly' });
+    await short.ping(); // on a new connection
+    expect(poolStats(short.pool)).toMatchObject({ used: 0 });
+    await short.close();
   });
 });
 
