@@ -1,4 +1,5 @@
 import kafkajs, { type Admin, type Kafka } from 'kafkajs';
+import { systemClock } from '../clock.ts';
 import { kafkaUnavailable } from './kafka.ts';
 
 /** A topic as the cluster has it. */
@@ -38,10 +39,11 @@ export async function openTopicAdmin(kafka: Kafka): Promise<TopicAdmin> {
   return {
     describe: (names) => attempt('look at topics', () => describe(admin, names)),
     create: ({ name, partitions, retentionMs, cleanupPolicy }, { validateOnly = false } = {}) =>
-      attempt(`create ${name}`, () =>
-        admin.createTopics({
+      attempt(`create ${name}`, async () => {
+        const created = await admin.createTopics({
           validateOnly,
-          waitForLeaders: !validateOnly,
+          // kafkajs's own wait gives up at once when the broker it asks has not heard of the topic yet, as under load it has not.
+          waitForLeaders: false,
           topics: [
             {
               topic: name,
@@ -53,10 +55,31 @@ export async function openTopicAdmin(kafka: Kafka): Promise<TopicAdmin> {
               ],
             },
           ],
-        }),
-      ),
+        });
+        if (created && !validateOnly) await leadersElected(admin, name);
+        return created;
+      }),
     close: () => admin.disconnect(),
   };
+}
+
+const LEADERS_MS = 15_000;
+const POLL_MS = 100;
+
+/** Resolves once every partition has a leader; the last failure if that takes too long. */
+async function leadersElected(admin: Admin, name: string): Promise<void> {
+  const deadline = systemClock.monotonic() + LEADERS_MS;
+  for (;;) {
+    let problem: unknown = new Error(`no leader for some partitions within ${LEADERS_MS / 1_000} s`);
+    try {
+      const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
+      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return;
+    } catch (error) {
+      problem = error;
+    }
+    if (systemClock.monotonic() >= deadline) throw problem;
+    await systemClock.sleep(POLL_MS);
+  }
 }
 
 async function describe(admin: Admin, names: readonly string[]): Promise<Map<string, TopicState>> {
