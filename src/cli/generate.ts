@@ -48,7 +48,7 @@ export function registerGenerate(program: Command, context: CliContext): void {
     .option('--poison <share>', 'records of every kind that cannot be used (default 0.001)', numberOption(0, 1))
     .option('--negative <share>', 'adjustments below zero (default 0.002)', numberOption(0, 1))
     .option('--version-share <share>', 'users whose producer sends versions (default 0.5)', numberOption(0, 1))
-    .option('--out <file>', 'write the lines `brx-sync produce` takes; - for stdout')
+    .option('--out <file>', 'write the lines `brx-sync produce` takes (with --allow-raw, for the poison); - for stdout')
     .option('--publish', 'send to Kafka')
     .option('--rate <n>', 'with --publish: so many a second, on a fixed schedule', integerOption(1, 10_000_000))
     .option('--expect <file>', 'also write what the result must be: every item, counts by outcome')

@@ -1,6 +1,4 @@
-import { z } from 'zod';
 import { isInventoryChanged } from '../../contract/index.ts';
-import { BrxError } from '../../errors.ts';
 import { avroBytes } from './bytes.ts';
 import type { GeneratedRecord } from './events.ts';
 
@@ -11,9 +9,10 @@ import type { GeneratedRecord } from './events.ts';
  *   {"raw":"<base64>","key":"..."}                         these bytes as they are, unchecked; null is a tombstone
  *   {"raw":"<base64>","schema":"InventoryChanged","key":"..."}  these bytes behind the magic byte and the id of that schema
  *
- * Raw lines are how broken records get past a tool that only sends good ones.
+ * Raw lines, and keys that are not the user_id, are how broken records get past a tool that only sends good ones: it takes them with
+ * `--allow-raw`.
  */
-export type Line = { record: string; value: Readonly<Record<string, unknown>>; key?: string } | { raw: string | null; schema?: string; key: string };
+type Line = { record: string; value: Readonly<Record<string, unknown>>; key?: string } | { raw: string | null; schema?: string; key: string };
 
 export function toLine({ key, body }: Pick<GeneratedRecord, 'key' | 'body'>): string {
   return JSON.stringify(lineOf(key, body));
@@ -24,22 +23,4 @@ function lineOf(key: string, body: GeneratedRecord['body']): Line {
   const sound = body.cut === undefined && (body.record !== 'InventoryChanged' || isInventoryChanged(body.value));
   if (!sound) return { raw: avroBytes(body).toString('base64'), schema: body.record, key };
   return body.value.user_id === key ? { record: body.record, value: body.value } : { record: body.record, value: body.value, key };
-}
-
-const LINE = z.union([
-  z.strictObject({ record: z.string(), value: z.record(z.string(), z.unknown()), key: z.string().optional() }),
-  z.strictObject({ raw: z.base64().nullable(), schema: z.string().optional(), key: z.string() }),
-]);
-
-/** The other way round. Throws BRX_BAD_FILE for what is no such line; what the value holds is not looked at. */
-export function fromLine(text: string): Line {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(text);
-  } catch (error) {
-    throw new BrxError('BRX_BAD_FILE', `not JSON: ${text.slice(0, 80)}`, { cause: error });
-  }
-  const line = LINE.safeParse(parsed);
-  if (!line.success) throw new BrxError('BRX_BAD_FILE', `neither a record nor raw bytes: ${text.slice(0, 80)}`, { cause: line.error });
-  return line.data as Line;
 }

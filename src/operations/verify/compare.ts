@@ -1,5 +1,5 @@
 import type pg from 'pg';
-import type { Differences } from './differences.ts';
+import type { Difference, Differences } from './differences.ts';
 import { saysTheSame, type Found, type FoundRow } from './found.ts';
 import type { ExpectedItem, ExpectedRow, Verdict } from './oracle.ts';
 import { sortedJson, type TopicLog } from './topic-log.ts';
@@ -15,6 +15,10 @@ const OUTCOME_LETTERS = { applied: 'a', stale: 's', would_go_negative: 'd', out_
 export function compareLedger(log: TopicLog, verdict: Verdict, found: Found, differences: Differences): number {
   const told = new Set<number>();
   let compared = 0;
+  for (const item of verdict.disordered) {
+    told.add(item);
+    differences.add({ what: 'order', problem: 'an item’s history goes against the order of a partition', user_id: log.items.text(item, 0), item_id: log.items.text(item, 1), expected: 'events of one partition in their order', found: 'another order' });
+  }
   for (let event = 0; event < log.events.size; event += 1) {
     const expected = verdict.row(event);
     const row = found.ledger(event);
@@ -25,13 +29,7 @@ export function compareLedger(log: TopicLog, verdict: Verdict, found: Found, dif
     const verdictOnRow = judgeRow(log, found, event, expected, row);
     if (verdictOnRow === undefined || told.has(item)) continue;
     told.add(item);
-    differences.add({
-      ...verdictOnRow,
-      user_id: log.items.text(item, 0),
-      item_id: log.items.text(item, 1),
-      event_id: log.events.text(event),
-      position: log.position(occurrence),
-    });
+    differences.add({ ...verdictOnRow, ...about(log, occurrence) });
   }
   return compared;
 }
@@ -59,6 +57,11 @@ function judgeRow(log: TopicLog, found: Found, event: number, expected: Expected
   return undefined;
 }
 
+function about(log: TopicLog, occurrence: number): Pick<Difference, 'user_id' | 'item_id' | 'event_id' | 'position'> {
+  const item = log.itemOf(occurrence);
+  return { user_id: log.items.text(item, 0), item_id: log.items.text(item, 1), event_id: log.events.text(log.eventOf(occurrence)), position: log.position(occurrence) };
+}
+
 function spell(log: TopicLog, row: FoundRow | undefined): Record<string, unknown> | null {
   if (row === undefined) return null;
   const { item, previous, ...rest } = row;
@@ -75,6 +78,7 @@ export function compareParking(log: TopicLog, found: Found, differences: Differe
   const place = (occurrence: number): string => `${log.userOf(occurrence)}/${log.position(occurrence).partition}`;
   for (const event of found.parkedEvents) {
     const at = log.first(event);
+    if (found.ledger(event) !== undefined) differences.add({ what: 'parked', problem: 'an event waits, parked, and has a ledger row', ...about(log, at), expected: 'one of both', found: 'both' });
     waitsFrom.set(place(at), Math.min(waitsFrom.get(place(at)) ?? at, at));
   }
   if (waitsFrom.size === 0) return;
@@ -82,13 +86,11 @@ export function compareParking(log: TopicLog, found: Found, differences: Differe
     const at = log.first(event);
     const from = waitsFrom.get(place(at));
     if (from === undefined || at <= from || found.ledger(event) === undefined) continue;
+    waitsFrom.delete(place(at)); // one is enough to tell of a user
     differences.add({
       what: 'order',
       problem: 'an event took effect although an earlier one of its user waits, parked',
-      user_id: log.users.text(log.userOf(at)),
-      item_id: log.items.text(log.itemOf(at), 1),
-      event_id: log.events.text(event),
-      position: log.position(at),
+      ...about(log, at),
       expected: `waiting behind ${log.events.text(log.eventOf(from))}`,
       found: 'in the ledger',
     });
@@ -103,7 +105,7 @@ export function compareDeadLetters(log: TopicLog, verdict: Verdict, found: Found
     expected.set(letter.partition, offsets.add(letter.offset));
     const row = found.deadLetters.get(letter.partition)?.get(letter.offset);
     if (row?.reason === letter.reason) continue;
-    const whose = letter.occurrence === null ? {} : { user_id: log.items.text(log.itemOf(letter.occurrence), 0), item_id: log.items.text(log.itemOf(letter.occurrence), 1), event_id: log.events.text(log.eventOf(letter.occurrence)) };
+    const whose = letter.occurrence === null ? {} : about(log, letter.occurrence);
     const problem = row === undefined ? 'a record that had to be refused is not among the dead letters' : 'a dead letter has another reason';
     differences.add({ what: 'dead_letter', problem, ...whose, position: letter, expected: letter.reason, found: row?.reason ?? null });
   }

@@ -60,6 +60,8 @@ export interface Verdict {
   row(event: number): ExpectedRow | undefined;
   /** What an item must be; nothing when it must not exist. */
   item(item: number): ExpectedItem | undefined;
+  /** Items of scattered users whose history in the database goes against the order of a partition; all else is worked out in that order. */
+  disordered: ReadonlySet<number>;
   deadLetters: readonly (Position & { reason: DeadLetterReason; occurrence: number | null })[];
   counts: Counts;
   /** Users with events in several partitions. */
@@ -138,7 +140,9 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
   // Then: one item after the other, in the order of the topic.
   const [outcome, delta, onHand, previous] = [createColumn('uint8'), createColumn('int32'), createColumn('int32'), createColumn('int32', -1)];
   const items: (ExpectedItem | undefined)[] = [];
-  forEachItem(log, acting.get, evidence, (item, events) => {
+  const disordered = new Set<number>();
+  forEachItem(log, acting.get, evidence, (item, { events, allowed }) => {
+    if (!allowed) disordered.add(item);
     let state: ItemState = UNSEEN;
     let last = -1;
     let exists = false;
@@ -169,6 +173,7 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
       return { outcome: name, delta: delta.get(event), on_hand: onHand.get(event), previous: before === -1 ? null : before, occurrence: acting.get(event) };
     },
     item: (item) => items[item],
+    disordered,
     deadLetters,
     counts,
     scatteredUsers,
@@ -218,7 +223,7 @@ function isTooOld(log: TopicLog, occurrence: number, { horizonMs, now }: OracleO
 }
 
 /** Calls `visit` with the events of each item, in the order in which they took effect. */
-function forEachItem(log: TopicLog, acting: (event: number) => number, evidence: Evidence, visit: (item: number, events: readonly number[]) => void): void {
+function forEachItem(log: TopicLog, acting: (event: number) => number, evidence: Evidence, visit: (item: number, order: TakenOrder) => void): void {
   // A counting sort of acting occurrences by item: stable, so the topic's order stays.
   const isActing = (occurrence: number): boolean => acting(log.eventOf(occurrence)) === occurrence;
   const starts = new Int32Array(log.items.size + 1);
@@ -237,23 +242,27 @@ function forEachItem(log: TopicLog, acting: (event: number) => number, evidence:
     const first = own[0];
     if (first === undefined) continue;
     const events = own.map((at) => log.eventOf(at));
-    visit(item, log.partitionsOf(log.userOf(first)).size > 1 ? databaseOrder(log, own, events, evidence.chain(item)) : events);
+    visit(item, log.partitionsOf(log.userOf(first)).size > 1 ? databaseOrder(log, own, events, evidence.chain(item)) : { events, allowed: true });
   }
 }
 
-/** The chain of the database if it is the same events and keeps each partition's order; else the events as they were read. */
-function databaseOrder(log: TopicLog, occurrences: readonly number[], events: readonly number[], chain: readonly number[] | undefined): readonly number[] {
-  if (chain === undefined || chain.length !== events.length) return events;
+interface TakenOrder {
+  events: readonly number[];
+  /** Whether it keeps the order inside each partition. */
+  allowed: boolean;
+}
+
+/** The chain of the database if it has the same events; else the events as they were read. */
+function databaseOrder(log: TopicLog, occurrences: readonly number[], events: readonly number[], chain: readonly number[] | undefined): TakenOrder {
   const occurrenceOf = new Map(events.map((event, index) => [event, occurrences[index] ?? -1]));
+  if (chain === undefined || chain.length !== events.length || !chain.every((event) => occurrenceOf.has(event))) return { events, allowed: true };
   const reached = new Map<number, number>();
+  let allowed = true;
   for (const event of chain) {
-    const at = occurrenceOf.get(event);
-    if (at === undefined) return events;
-    occurrenceOf.delete(event);
     if (spansPartitions(log, log.first(event))) continue; // it may have come through either partition
-    const { partition, offset } = log.position(at);
-    if (offset < (reached.get(partition) ?? -1)) return events;
+    const { partition, offset } = log.position(occurrenceOf.get(event) ?? -1);
+    allowed &&= offset > (reached.get(partition) ?? -1);
     reached.set(partition, offset);
   }
-  return chain;
+  return { events: chain, allowed };
 }
