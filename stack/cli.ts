@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseArgs, parseEnv } from 'node:util';
 import { BrxError } from '../src/errors.ts';
 import { composeRuns, downCompose, upCompose } from './compose.ts';
-import { engineAnswers } from './engine.ts';
+import { engineAnswers, findCompose } from './engine.ts';
 import { sourceFor } from './index.ts';
 import { downNative, nativeRuns, resetNative, statusNative, upNative } from './native.ts';
 import { containerUrls, type Report, type StackUrls } from './model.ts';
@@ -98,7 +98,8 @@ async function down(settings: StackSettings, report: Report): Promise<Answer> {
 async function reset(settings: StackSettings, report: Report): Promise<Answer> {
   await resetNative(settings, report);
   await sweepPrivate(settings);
-  if ((await engineAnswers(settings.environment)) && (await composeRuns(settings)).length > 0) await downCompose(settings, report, { deleteData: true });
+  // Also when no container runs: their volumes stay behind a `down`.
+  if ((await engineAnswers(settings.environment)) && (await findCompose(settings)) !== undefined) await downCompose(settings, report, { deleteData: true });
   report('the data of the local stack is deleted; downloads are kept');
   return { source: 'native', services: [] };
 }

@@ -25,11 +25,16 @@ export function redisService({ redisServer, port }: { redisServer: string; port:
 /** Resolves when it answers PING. */
 export async function probeRedis(url: string): Promise<void> {
   const client = new Redis(url, { lazyConnect: true, connectTimeout: 2_000, commandTimeout: 3_000, maxRetriesPerRequest: 0, retryStrategy: () => null });
-  client.on('error', () => undefined); // the rejected call below says the same
+  let reason: Error | undefined; // what the rejected call below only calls "Connection is closed"
+  client.on('error', (error: Error) => {
+    reason ??= error;
+  });
   try {
     await client.connect();
     const answer: string = await client.ping();
     if (answer !== 'PONG') throw new Error(`Redis answered ${answer}`);
+  } catch (error) {
+    throw reason ?? error;
   } finally {
     client.disconnect();
   }

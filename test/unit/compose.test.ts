@@ -55,7 +55,7 @@ describe('docker-compose.yml', () => {
     }
   });
 
-  it('keeps data in named volumes and fixes no container name, so that two checkouts can live side by side', () => {
+  it('keeps data in named volumes and fixes no container name', () => {
     for (const [name, { volumes = [], container_name }] of services) {
       expect(container_name, name).toBeUndefined();
       for (const volume of volumes) {
