@@ -28,9 +28,11 @@ type Zstd = { zstdDecompress?: (buffer: Buffer, callback: (error: Error | null, 
 async function decompressZstd(buffer: Buffer): Promise<Buffer> {
   const { zstdDecompress } = zlib as Zstd;
   if (zstdDecompress === undefined) {
-    throw new BrxError('BRX_KAFKA_FATAL', `a producer sent a batch compressed with zstd, which Node ${process.versions.node} cannot read`, {
+    const error = new BrxError('BRX_KAFKA_FATAL', `a producer sent a batch compressed with zstd, which Node ${process.versions.node} cannot read`, {
       remedy: 'run BRX Sync on Node 22.15 or newer (the container image does), or have the producer use gzip, snappy or lz4',
     });
+    // kafkajs's own word: without it the batch is fetched again for a minute, and then the consumer restarted to do the same.
+    throw Object.assign(error, { retriable: false });
   }
   return promisify(zstdDecompress)(buffer);
 }

@@ -33,7 +33,8 @@ export interface Registry {
 const TIMEOUT_MS = 5_000;
 const NOT_FOUND_CODES = new Set([40401, 40402, 40403, 40408]);
 
-export function createRegistry(config: RegistryConfig): Registry {
+export function createRegistry(config: RegistryConfig, options: { timeoutMs?: number } = {}): Registry {
+  const timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   const { base, authorization, credentials } = access(config);
   const cache = new Map<number, WriterSchema>();
   const underWay = new Map<number, Promise<WriterSchema | undefined>>();
@@ -45,13 +46,13 @@ export function createRegistry(config: RegistryConfig): Registry {
     try {
       const response = await fetch(`${base}${path}`, {
         headers: { accept: 'application/vnd.schemaregistry.v1+json, application/json', ...(authorization === undefined ? {} : { authorization }) },
-        signal: AbortSignal.timeout(TIMEOUT_MS),
+        signal: AbortSignal.timeout(timeoutMs),
       });
       status = response.status;
       const text = await response.text();
       body = parsed(text);
     } catch (error) {
-      throw unavailable(`does not answer: ${reason(error)}`, error);
+      throw unavailable(`does not answer: ${reason(error, timeoutMs)}`, error);
     }
     if (status === 200 && body !== undefined) return body;
     if (status === 404 && NOT_FOUND_CODES.has(Number(property(body, 'error_code')))) return undefined;
@@ -164,7 +165,7 @@ function messageIn(body: unknown): string {
 }
 
 /** fetch hides why a connection failed in its cause. */
-function reason(error: unknown): string {
-  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${TIMEOUT_MS / 1_000} s`;
+function reason(error: unknown, timeoutMs: number): string {
+  if (error instanceof Error && error.name === 'TimeoutError') return `no answer within ${timeoutMs / 1_000} s`;
   return error instanceof Error && error.cause instanceof Error ? messageOf(error.cause) || String(property(error.cause, 'code')) : messageOf(error);
 }
