@@ -29,17 +29,20 @@ export async function runProcess(config: Config, options: { roles: readonly Role
   const failure = await end.reached;
   flow.draining();
 
-  const deadline = AbortSignal.timeout(config.shutdownTimeoutMs);
   const stopped = stopAll(flow.services).then(() => flow.close());
-  const late = new Promise<never>((_, reject) => {
-    deadline.addEventListener('abort', () => reject(new BrxError('BRX_STOP_TIMEOUT', `not stopped within ${config.shutdownTimeoutMs} ms`, { remedy: 'nothing is lost: what was not committed is read again; raise BRX_SHUTDOWN_TIMEOUT_MS if this is usual' })));
+  const inTime = new AbortController();
+  const late = systemClock.sleep(config.shutdownTimeoutMs, inTime.signal).then(() => {
+    throw new BrxError('BRX_STOP_TIMEOUT', `not stopped within ${config.shutdownTimeoutMs} ms`, { remedy: 'nothing is lost: what was not committed is read again; raise BRX_SHUTDOWN_TIMEOUT_MS if this is usual' });
   });
+  late.catch(() => undefined); // it loses the race, as a rule
   try {
     await Promise.race([stopped, late]);
   } catch (error) {
     // The first failure is the one to report; a stop that fails after it only adds to the log.
     if (failure === undefined) throw error;
     logger.error({ error: messageOf(error) }, 'the stop failed too');
+  } finally {
+    inTime.abort(new Error('stopped'));
   }
   if (failure !== undefined) throw failure;
   logger.info('stopped');

@@ -1,6 +1,6 @@
-import type { Admin, Kafka } from 'kafkajs';
 import { messageOf } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
+import type { Admin, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Service } from '../platform/service.ts';
 import type { LagTracker } from './lag.ts';

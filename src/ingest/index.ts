@@ -1,9 +1,8 @@
-import type { Kafka } from 'kafkajs';
 import type { IngestConfig } from '../config.ts';
 import { TOPICS, topicName } from '../contract/index.ts';
 import type { BrxError } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Codec, Producer } from '../platform/kafka/index.ts';
+import type { Codec, Kafka, Producer } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';

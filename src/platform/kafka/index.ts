@@ -6,3 +6,6 @@ export { createProducer, murmur2Partitioner, type OutgoingMessage, type Producer
 export { createRegistry, SUBJECT_COMPATIBILITY, type Registry, type SubjectVersion, type WriterSchema } from './registry.ts';
 export { patchKafkajsTimerLoop } from './timer-patch.ts';
 export { openTopicAdmin, type TopicAdmin, type TopicSpec, type TopicState } from './topic-admin.ts';
+
+/** The client's own types, for those who are handed one. */
+export type { Admin, Kafka } from 'kafkajs';
