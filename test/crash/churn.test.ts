@@ -43,7 +43,8 @@ describe('three instances', () => {
     await join();
     await leave('SIGTERM', running[0]);
     await join();
-    await Promise.all([leave('SIGKILL', running[1]), leave('SIGTERM', running[2])]);
+    const [, second, third] = running;
+    await Promise.all([leave('SIGKILL', second), leave('SIGTERM', third)]);
     await Promise.all([join(), join()]);
     await Promise.all([leave('SIGKILL', running[0]), join()]);
 

@@ -3,14 +3,14 @@ import { backends, holdCommits, holdLanes, type Hold } from '../support/holds.ts
 import { startPrivatePostgres } from '../support/stack.ts';
 import { createSystem, workload, type System } from '../support/system.ts';
 
-const PHASES: readonly { phase: string; hold: (system: System) => Promise<Hold>; statement: RegExp }[] = [
-  { phase: 'while a transaction waits for its lanes', hold: holdLanes, statement: /pg_advisory_xact_lock\(\d+, lane\)/ },
-  { phase: 'while a COMMIT is on the way, so that nobody can know its outcome', hold: holdCommits, statement: /^COMMIT/ },
+const PHASES: readonly [phase: string, hold: (system: System) => Promise<Hold>, statement: RegExp][] = [
+  ['while a transaction waits for its lanes', holdLanes, /pg_advisory_xact_lock\(\d+, lane\)/],
+  ['while a COMMIT is on the way, so that nobody can know its outcome', holdCommits, /^COMMIT/],
 ];
 
 /** P3 and "infrastructure down: pause, keep the membership, resume": PostgreSQL crashes and recovers (`-m immediate`, fsync on). */
 describe('PostgreSQL stopped with -m immediate', () => {
-  it.for(PHASES)('$phase: the worker waits as a member and goes on', async ({ hold, statement }, context) => {
+  it.for(PHASES)('%s: the worker waits as a member and goes on', async ([, hold, statement], context) => {
     const { expect } = context;
     const postgres = await startPrivatePostgres();
     context.onTestFinished(() => postgres.remove());

@@ -1,7 +1,7 @@
 import { describe, it } from 'vitest';
 import { TOPICS } from '../../src/contract/index.ts';
 import type { FaultPoint } from '../../src/platform/fault-points.ts';
-import { backends } from '../support/holds.ts';
+import { backends, holdLanes } from '../support/holds.ts';
 import { createSystem, SESSION_TIMEOUT_MS, workload, type System } from '../support/system.ts';
 import { processState, until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
@@ -91,5 +91,21 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     for (const [partition, offset] of await system.topics.committed()) context.expect(offset).toBeGreaterThanOrEqual(before.get(partition) ?? 0);
     await system.publish(workload({ seed: 5_008, events: 1_000 }));
     await system.finished(other);
+  });
+});
+
+describe.concurrent('a worker whose chunk takes longer than its session', () => {
+  it('is no zombie: it keeps its membership with heartbeats, however short the session', async (context) => {
+    const { expect } = context;
+    const system = await createSystem(context);
+    await system.publish(workload({ seed: 5_009, events: 2_000 }));
+    const lanes = await holdLanes(system);
+    const worker = system.start({ env: { BRX_INGEST_SESSION_TIMEOUT_MS: '3000', BRX_DATABASE_LOCK_TIMEOUT_MS: '20000' } });
+    await lanes.reached();
+    const waitedMs = async (): Promise<number> => Math.max(...(await backends(system.pool)).filter(({ waitsFor }) => waitsFor === 'Lock').map(({ sinceMs }) => sinceMs));
+    await until('a wait of more than two sessions', async () => (await waitedMs()) > 7_000);
+    await lanes.release();
+    await system.finished(worker);
+    expect(worker.logged('joined the group')).toHaveLength(1);
   });
 });

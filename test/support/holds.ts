@@ -14,7 +14,8 @@ export interface Hold {
 /** Advisory lock of the triggers below; its class is not that of the lanes. */
 const GATE = 4_711;
 
-const BACKENDS = `SELECT pid, state, query, wait_event_type AS "waitsFor", backend_xid::text AS xid FROM pg_stat_activity
+const BACKENDS = `SELECT pid, state, query, wait_event_type AS "waitsFor", backend_xid::text AS xid,
+         (extract(epoch FROM clock_timestamp() - query_start) * 1000)::float8 AS "sinceMs" FROM pg_stat_activity
   WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'brx-sync'`;
 
 export interface Backend {
@@ -23,6 +24,8 @@ export interface Backend {
   query: string;
   waitsFor: string | null;
   xid: string | null;
+  /** Since its last statement began. */
+  sinceMs: number;
 }
 
 /** The workers' server processes in this database. */
@@ -56,7 +59,7 @@ export const holdLanes = (system: System): Promise<Hold> =>
   heldBy(system, /pg_advisory_xact_lock\(\d+, lane\)/, (client) => client.query(`SELECT pg_advisory_lock(${LANE_LOCK_CLASS}, lane) FROM generate_series(0, ${LANES - 1}) AS lane`));
 
 /** The lanes are taken, the ledger cannot be read. */
-export const holdReads = (system: System): Promise<Hold> => heldBy(system, /stock_ledger/, tableLock('stock_ledger IN ACCESS EXCLUSIVE MODE'));
+export const holdReads = (system: System): Promise<Hold> => heldBy(system, /JOIN stock_ledger/, tableLock('stock_ledger IN ACCESS EXCLUSIVE MODE'));
 
 /** Everything is read, nothing can be written. */
 export const holdWrites = (system: System): Promise<Hold> => heldBy(system, /INSERT INTO inventory_items/, tableLock('inventory_items IN SHARE MODE'));
