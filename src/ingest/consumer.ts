@@ -58,6 +58,7 @@ export class IngestConsumer implements Service {
   readonly hold: Hold;
   readonly #deps: ConsumerDeps;
   readonly #consumer: Consumer;
+  readonly #heartbeatMs: number;
   #chunkEvents: number;
   #restarts = 0;
   #stopping = false;
@@ -65,6 +66,7 @@ export class IngestConsumer implements Service {
   constructor(deps: ConsumerDeps) {
     this.#deps = deps;
     this.#chunkEvents = deps.chunkEvents;
+    this.#heartbeatMs = Math.min(HEARTBEAT_MS, deps.sessionTimeoutMs / 3);
     this.progress = new Progress(deps.clock);
     this.hold = new Hold({
       clock: deps.clock,
@@ -76,7 +78,7 @@ export class IngestConsumer implements Service {
       groupId: deps.groupId,
       sessionTimeout: deps.sessionTimeoutMs,
       rebalanceTimeout: deps.rebalanceTimeoutMs,
-      heartbeatInterval: Math.min(HEARTBEAT_MS, deps.sessionTimeoutMs / 3),
+      heartbeatInterval: this.#heartbeatMs,
       maxWaitTimeInMs: 250,
       maxBytesPerPartition: 256 * 1_024,
       metadataMaxAge: 30_000,
@@ -182,7 +184,7 @@ export class IngestConsumer implements Service {
     const done = new AbortController();
     const beat = async (): Promise<void> => {
       for (;;) {
-        await this.#deps.clock.sleep(HEARTBEAT_MS, done.signal);
+        await this.#deps.clock.sleep(this.#heartbeatMs, done.signal);
         await payload.heartbeat();
       }
     };
@@ -233,7 +235,8 @@ export class IngestConsumer implements Service {
       if (this.#stopping) return;
       // `restart: false` leaves a process that looks alive and does nothing, for ever (kafkajs issues 1443, 1445).
       if (!restart || this.#restarts > MAX_RESTARTS) {
-        onFatal(new BrxError('BRX_KAFKA_FATAL', `the consumer died: ${error.message}`, { cause: error, remedy: 'the process ends so that its supervisor starts it anew' }));
+        const { cause } = error;
+        onFatal(cause instanceof BrxError ? cause : new BrxError('BRX_KAFKA_FATAL', `the consumer died: ${error.message}`, { cause: error, remedy: 'the process ends so that its supervisor starts it anew' }));
       }
     });
   }
