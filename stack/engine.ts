@@ -3,9 +3,15 @@ import { BrxError } from '../src/errors.ts';
 import { run } from './run.ts';
 import type { Environment, StackSettings } from './settings.ts';
 
-/** Whether a Docker engine answers: `GET /_ping` on DOCKER_HOST or the usual socket. A client alone is no engine. */
+type Target = { socketPath: string } | { host: string; port: number };
+
+/** Whether a Docker engine answers: `GET /_ping` on DOCKER_HOST or the usual sockets. A client alone is no engine. */
 export async function engineAnswers(environment: Environment): Promise<boolean> {
-  const target = engineTarget(environment['DOCKER_HOST']);
+  const answers = await Promise.all(engineTargets(environment).map(ping));
+  return answers.includes(true);
+}
+
+function ping(target: Target): Promise<boolean> {
   return new Promise((resolve) => {
     const call = request({ ...target, path: '/_ping', timeout: 2_000 }, (answer) => {
       answer.resume();
@@ -17,11 +23,17 @@ export async function engineAnswers(environment: Environment): Promise<boolean> 
   });
 }
 
-/** Where an engine listens; TLS endpoints (DOCKER_TLS_VERIFY) are left to the clients and count as "does not answer" here. */
-export function engineTarget(dockerHost: string | undefined): { socketPath: string } | { host: string; port: number } {
-  if (dockerHost === undefined || dockerHost === '') return { socketPath: '/var/run/docker.sock' };
-  const url = new URL(dockerHost);
-  return url.protocol === 'unix:' ? { socketPath: url.pathname } : { host: url.hostname, port: Number(url.port || 2375) };
+/** Where an engine listens: DOCKER_HOST alone if given, else the sockets of the system, of Docker Desktop and of a rootless engine. */
+export function engineTargets(environment: Environment): Target[] {
+  const given = environment['DOCKER_HOST'];
+  if (given !== undefined && URL.canParse(given)) {
+    const url = new URL(given);
+    return url.protocol === 'unix:' ? [{ socketPath: url.pathname }] : [{ host: url.hostname, port: Number(url.port || 2375) }];
+  }
+  const sockets = ['/var/run/docker.sock'];
+  if (environment['HOME']) sockets.push(`${environment['HOME']}/.docker/run/docker.sock`);
+  if (environment['XDG_RUNTIME_DIR']) sockets.push(`${environment['XDG_RUNTIME_DIR']}/docker.sock`);
+  return sockets.map((socketPath) => ({ socketPath }));
 }
 
 /** The Compose to call: the plugin (v2 and later), or BRX_STACK that says how to get it. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { pom } from '../../stack/downloads.ts';
-import { engineTarget } from '../../stack/engine.ts';
+import { engineTargets } from '../../stack/engine.ts';
 import { missingMessage } from '../../stack/install.ts';
 import { freePorts, holderOf, listeningInodes, takenMessage, takenPorts } from '../../stack/ports.ts';
 import { majorOf, missingPieces } from '../../stack/tools.ts';
@@ -78,10 +78,14 @@ describe('downloads', () => {
 });
 
 describe('Docker engine', () => {
-  it('is asked where DOCKER_HOST says', () => {
-    expect(engineTarget(undefined)).toEqual({ socketPath: '/var/run/docker.sock' });
-    expect(engineTarget('unix:///run/user/1/docker.sock')).toEqual({ socketPath: '/run/user/1/docker.sock' });
-    expect(engineTarget('tcp://127.0.0.1:2375')).toEqual({ host: '127.0.0.1', port: 2_375 });
+  it('is asked where DOCKER_HOST says, and otherwise where engines usually listen', () => {
+    expect(engineTargets({ DOCKER_HOST: 'unix:///run/user/1/docker.sock', HOME: '/home/x' })).toEqual([{ socketPath: '/run/user/1/docker.sock' }]);
+    expect(engineTargets({ DOCKER_HOST: 'tcp://127.0.0.1:2375' })).toEqual([{ host: '127.0.0.1', port: 2_375 }]);
+    expect(engineTargets({ HOME: '/home/x', XDG_RUNTIME_DIR: '/run/user/1' })).toEqual([
+      { socketPath: '/var/run/docker.sock' },
+      { socketPath: '/home/x/.docker/run/docker.sock' },
+      { socketPath: '/run/user/1/docker.sock' },
+    ]);
   });
 });
 
