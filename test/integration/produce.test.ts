@@ -9,7 +9,9 @@ import { applySchemas, checkSchemas } from '../../src/operations/schemas/index.t
 import { silentLogger } from '../../src/platform/log.ts';
 import { COMMAND_RETRIES, createCodec, createKafka, createProducer, createRegistry, openTopicAdmin } from '../../src/platform/kafka/index.ts';
 import { stackUrls } from '../support/stack.ts';
+import { until } from '../support/wait.ts';
 import { kafkaConfig, registryConfig } from './contract/config.ts';
+import { publishStock } from './contract/producer-example.ts';
 
 /** Protects: what `produce` publishes is what a consumer reads: keyed, placed by murmur2, in order, decodable; and nothing of a bad file. */
 const prefix = `p${randomUUID().slice(0, 8)}.`;
@@ -25,6 +27,8 @@ beforeAll(async () => {
   const admin = await openTopicAdmin(kafka);
   await admin.create({ ...TOPICS.marketplaceEvents, name: topic });
   await admin.close();
+  // A broker may name itself the leader of a new partition a moment before it is one.
+  await until('the new topic has its leaders', () => recordsInTopic().then((count) => count === 0, () => false));
 });
 afterAll(async () => {
   await producer.disconnect();
@@ -105,6 +109,16 @@ test('good lines arrive once, on the partition of murmur2, in order per user, de
     const quantities = read.filter(({ key }) => key === user).map(({ event }) => event.quantity);
     expect(quantities).toEqual(lines.flatMap((_, index) => (users[index % users.length] === user ? [index] : [])));
   }
+});
+
+test('the example for producers (docs/producers.md) runs, and what it sends is a valid event in its place', async () => {
+  const before = await recordsInTopic();
+  const userId = randomUUID();
+  const at = { brokers: stackUrls().kafkaBrokers.split(','), registryUrl: stackUrls().registryUrl, topic };
+  const eventId = await publishStock(at, { userId, itemId: randomUUID(), quantity: 3, version: 1 });
+  const sent = (await readAll(before + 1)).find((record) => record.eventId === eventId);
+  expect(sent).toMatchObject({ key: userId, partition: partitionOf(userId, 12) });
+  expect(validateInventoryChanged(sent?.value)).toMatchObject({ ok: true, event: { event_id: eventId, user_id: userId, quantity: 3 } });
 });
 
 test('one bad line, and nothing is published', async () => {
