@@ -165,6 +165,11 @@ describe('what the database alone can know', () => {
     expect([rowOf(1), itemOf()?.on_hand, reasons]).toMatchObject([{ outcome: 'discarded', delta: 0, on_hand: 1, previous: 0 }, 4, ['0/1 discarded']]);
   });
 
+  test('a discarded event of an item that does not exist leads nowhere: the next event is the item’s first', () => {
+    const { rowOf, itemOf } = run([{ event: set(1) }, { event: set(2) }], { deadLetterAt: ({ offset }) => (offset === 0 ? 'discarded' : undefined) });
+    expect([rowOf(0)?.outcome, rowOf(1)?.previous, itemOf()?.on_hand]).toEqual(['discarded', null, 2]);
+  });
+
   test('a user in two partitions: the database’s order counts, if it keeps the order of each', () => {
     const sent: Sent[] = [{ event: set(1), partition: 0 }, { event: set(2), partition: 0 }, { event: set(3), partition: 1 }];
     expect(run(sent, { chain: () => [2, 0, 1] }).itemOf()?.on_hand).toBe(2);
