@@ -1,14 +1,14 @@
 import pg from 'pg';
 import { processEnvironment, readConfig } from '../../src/config.ts';
 import { TOPICS, topicName, type InventoryChanged } from '../../src/contract/index.ts';
-import { StockFold, writeStock } from '../../src/inventory/index.ts';
+import { StockFold } from '../../src/inventory/index.ts';
 import { createCodec, createKafka, createRegistry } from '../../src/platform/kafka/index.ts';
 import { createLogger } from '../../src/platform/log.ts';
-import type { Transaction } from '../../src/platform/postgres/index.ts';
 import { readRecords } from './read.ts';
+import { upsertChunk } from './upsert.ts';
 
 /**
- * The ceiling: the very same writes, by the very same statement, from events that are already decoded, folded and chunked in
+ * The ceiling: the same rows, written set-based from events that are already decoded, folded and chunked in
  * memory. No Kafka, no Prisma, no look-ups, no locks, no BEGIN and COMMIT: bare pg, one autocommit statement a chunk, on
  * `argv[3]` connections. What BRX Sync does beyond it is what its promises cost.
  *
@@ -49,8 +49,7 @@ await Promise.all(
   clients.map(async (client) => {
     for (let queue = queues.pop(); queue !== undefined; queue = queues.pop()) {
       for (const chunk of queue) {
-        await writeStock(bare(client), chunk);
-        written += chunk.ledger.length;
+        written += await upsertChunk(client, chunk);
       }
     }
   }),
@@ -81,10 +80,4 @@ async function fold(client: pg.Client | undefined): Promise<StockFold[][]> {
     }
     return chunks;
   });
-}
-
-/** A plain connection where writeStock expects a transaction: each statement commits by itself. Prepared once, like ours. */
-function bare(client: pg.Client): Transaction {
-  const run = async (text: string, ...values: unknown[]): Promise<number> => (await client.query({ name: 'write', text, values })).rowCount ?? 0;
-  return { $executeRawUnsafe: run } as unknown as Transaction;
 }

@@ -63,11 +63,15 @@ function schemaIdOf(value: Buffer): number | undefined {
   return value.length >= HEADER_BYTES && value[0] === MAGIC_BYTE ? value.readInt32BE(1) : undefined;
 }
 
+/** Each schema id once. Nearly always there is one, in a run: only a change of id costs anything. */
 function schemaIds(records: readonly SourceRecord[]): Set<number> {
   const ids = new Set<number>();
-  for (const { value } of records) {
-    const id = value === null ? undefined : schemaIdOf(value);
-    if (id !== undefined) ids.add(id);
+  let last: number | undefined;
+  for (const record of records) {
+    const id = record.value === null ? undefined : schemaIdOf(record.value);
+    if (id === undefined || id === last) continue;
+    ids.add(id);
+    last = id;
   }
   return ids;
 }

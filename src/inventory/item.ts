@@ -17,6 +17,8 @@ export interface Item {
   readonly itemId: string;
   /** Whether there is, or after this chunk will be, a row. */
   exists: boolean;
+  /** Where its row lies (ctid), for the transaction that has read it; null if it has none yet. */
+  place: string | null;
   /** Whether an event of this chunk has reached it, so that it has a ledger row (and itself, if it exists, is to be written). */
   changed: boolean;
   onHand: number;
@@ -36,6 +38,7 @@ export function unseenItem(userId: string, itemId: string): Item {
     userId,
     itemId,
     exists: false,
+    place: null,
     changed: false,
     onHand: 0,
     held: 0,

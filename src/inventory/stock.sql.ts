@@ -1,5 +1,5 @@
 import { LANES } from '../contract/index.ts';
-import { intArray, nameStatement, textArray, uuidArray, type Transaction } from '../platform/postgres/index.ts';
+import { codeArray, DatabaseFailure, intArray, nameStatement, textArray, uuidArray, type Transaction } from '../platform/postgres/index.ts';
 import type { StockFold } from './fold.ts';
 import type { Item } from './item.ts';
 
@@ -35,6 +35,7 @@ const READ_STOCK = nameStatement(
              FROM unnest($1::uuid[]) WITH ORDINALITY AS k (event_id, n)
              JOIN stock_ledger AS l ON l.event_id = k.event_id) AS known,
           (SELECT string_agg(i.n::text, ',') AS items,
+                  string_agg(t.ctid::text, ';') AS place,
                   string_agg(t.on_hand::text, ',') AS on_hand,
                   string_agg(t.held::text, ',') AS held,
                   string_agg(t.flags::text, ',') AS flags,
@@ -48,6 +49,7 @@ const READ_STOCK = nameStatement(
 interface StockRow {
   known: string | null;
   items: string | null;
+  place: string | null;
   on_hand: string | null;
   held: string | null;
   flags: string | null;
@@ -55,7 +57,7 @@ interface StockRow {
   last_event_id: string | null;
 }
 
-const split = (column: string | null): string[] => (column === null ? [] : column.split(','));
+const split = (column: string | null, separator = ','): string[] => (column === null ? [] : column.split(separator));
 
 /**
  * Reads, in one statement, which of `eventIds` the ledger knows (answer: their indexes) and the state of every item the fold has
@@ -76,6 +78,7 @@ export async function readStock(tx: Transaction, fold: StockFold, eventIds: read
 }
 
 function loadItems(items: readonly Item[], row: StockRow): void {
+  const place = split(row.place, ';');
   const onHand = split(row.on_hand);
   const held = split(row.held);
   const flags = split(row.flags);
@@ -85,6 +88,7 @@ function loadItems(items: readonly Item[], row: StockRow): void {
     const item = items[Number(n) - 1];
     if (item === undefined) throw new Error(`the database answered for item ${n} of ${items.length}`);
     item.exists = true;
+    item.place = place[index] ?? null;
     item.onHand = Number(onHand[index]);
     item.held = Number(held[index]);
     item.flags = Number(flags[index]);
@@ -104,30 +108,47 @@ function userColumns(items: readonly Item[]): [string, string] {
   return [uuidArray([...indexes.keys()]), intArray(index)];
 }
 
-// One statement for both tables: every round trip inside the transaction is time during which the lanes are held.
+/*
+ * One statement for both tables: every round trip inside the transaction is time during which the lanes are held.
+ *
+ * Rows that exist are updated at the place (ctid) where this transaction has just read them, which saves the look-up of a 32-byte key
+ * and the speculative insertion of ON CONFLICT: 5.6 instead of 8.8 µs a row (PostgreSQL 15, 200,000 items, chunks of 1,000). A row
+ * cannot move in between: whoever writes it holds its lane. Someone who writes without the lane (an operator in psql) makes
+ * the count below too small, or the insert a 23505: the chunk fails, nothing of it has happened, and it is read and tried again.
+ */
 const WRITE_STOCK = nameStatement(
-  `WITH items AS (
-     INSERT INTO inventory_items AS t
-            (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id, updated_at)
-     SELECT ($1::uuid[])[user_index], item_id, blueprint_id, on_hand, price_cents, currency, properties::jsonb, version, flags, last_event_id, now()
-       FROM unnest($2::int[], $3::uuid[], $4::bigint[], $5::int[], $6::bigint[], $7::text[], $8::text[], $9::bigint[], $10::smallint[], $11::uuid[])
-         AS i (user_index, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
-      WHERE last_event_id IS NOT NULL
-     ON CONFLICT (user_id, item_id) DO UPDATE
-        SET blueprint_id = coalesce(EXCLUDED.blueprint_id, t.blueprint_id),
-            on_hand = EXCLUDED.on_hand,
-            price_cents = coalesce(EXCLUDED.price_cents, t.price_cents),
-            currency = coalesce(EXCLUDED.currency, t.currency),
-            properties = coalesce(EXCLUDED.properties, t.properties),
-            version = EXCLUDED.version,
-            flags = EXCLUDED.flags,
-            last_event_id = EXCLUDED.last_event_id,
-            updated_at = EXCLUDED.updated_at)
-   INSERT INTO stock_ledger (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)
-   SELECT event_id, ($1::uuid[])[($2::int[])[item]], ($3::uuid[])[item], previous_event_id, to_timestamp(occurred_at / 1000.0),
-          version, quantity, delta, on_hand, kind, outcome, ($12::text[])[cause]
-     FROM unnest($13::uuid[], $14::int[], $15::uuid[], $16::float8[], $17::bigint[], $18::int[], $19::int[], $20::int[], $21::text[], $22::text[], $23::int[])
-       AS l (event_id, item, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)`,
+  `WITH items AS MATERIALIZED (
+     SELECT ($1::uuid[])[user_index] AS user_id, item_id, place, blueprint_id, on_hand, price_cents, currency, properties::jsonb AS properties, version, flags, last_event_id
+       FROM unnest($2::int[], $3::uuid[], $4::tid[], $5::bigint[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::uuid[])
+         AS i (user_index, item_id, place, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+      WHERE last_event_id IS NOT NULL),
+   updated AS (
+     UPDATE inventory_items AS t
+        SET blueprint_id = coalesce(i.blueprint_id, t.blueprint_id),
+            on_hand = i.on_hand,
+            price_cents = coalesce(i.price_cents, t.price_cents),
+            currency = coalesce(i.currency, t.currency),
+            properties = coalesce(i.properties, t.properties),
+            version = i.version,
+            flags = i.flags,
+            last_event_id = i.last_event_id,
+            updated_at = now()
+       FROM items AS i
+      WHERE t.ctid = i.place
+     RETURNING 1),
+   inserted AS (
+     INSERT INTO inventory_items (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+     SELECT user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id
+       FROM items
+      WHERE place IS NULL),
+   recorded AS (
+     INSERT INTO stock_ledger (event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)
+     SELECT event_id, ($1::uuid[])[($2::int[])[item]], ($3::uuid[])[item], previous_event_id, to_timestamp(occurred_at / 1000.0),
+            version, quantity, delta, on_hand, kind, outcome, ($13::text[])[cause]
+       FROM unnest($14::uuid[], $15::int[], $16::uuid[], $17::float8[], $18::bigint[], $19::int[], $20::int[], $21::int[], $22::text[], $23::text[], $24::int[])
+         AS l (event_id, item, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)
+     RETURNING 1)
+   SELECT (SELECT count(*)::int FROM updated) AS updated, (SELECT count(*)::int FROM recorded) AS recorded`,
   'write_stock',
 );
 
@@ -142,14 +163,15 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
   const position = new Map(items.map((item, index) => [item, index + 1]));
   const causes = new Map<string, number>();
   for (const { cause } of ledger) if (!causes.has(cause)) causes.set(cause, causes.size + 1);
-  const written = await tx.$executeRawUnsafe(
+  const [written] = await tx.$queryRawUnsafe<{ updated: number; recorded: number }[]>(
     WRITE_STOCK,
     ...userColumns(items),
     uuidArray(items.map((item) => item.itemId)),
+    textArray(items.map((item) => item.place)),
     intArray(items.map((item) => item.blueprintId)),
     intArray(items.map((item) => item.onHand)),
     intArray(items.map((item) => item.priceCents)),
-    textArray(items.map((item) => item.currency)),
+    codeArray(items.map((item) => item.currency)),
     textArray(items.map((item) => (item.properties === null ? null : JSON.stringify(item.properties)))),
     intArray(items.map((item) => item.version)),
     intArray(items.map((item) => item.flags)),
@@ -163,10 +185,14 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
     intArray(ledger.map((row) => row.event.quantity)),
     intArray(ledger.map((row) => row.delta)),
     intArray(ledger.map((row) => row.onHand)),
-    textArray(ledger.map((row) => KIND[row.event.kind])),
-    textArray(ledger.map((row) => OUTCOME[row.outcome])),
+    codeArray(ledger.map((row) => KIND[row.event.kind])),
+    codeArray(ledger.map((row) => OUTCOME[row.outcome])),
     intArray(ledger.map((row) => causes.get(row.cause) ?? null)),
   );
-  // Prisma resolves a transaction whose statement failed if somebody swallowed the error (write-path.md 8.4): the count is the proof.
-  if (written !== ledger.length) throw new Error(`${ledger.length} ledger rows were to be written, ${written} were`);
+  // The counts are the proof: of rows that moved under us, and of a statement that Prisma resolved without its having run (write-path.md 8.4).
+  const existing = items.reduce((count, item) => (item.place === null ? count : count + 1), 0);
+  if (written?.recorded !== ledger.length) throw new Error(`${ledger.length} ledger rows were to be written, ${written?.recorded ?? 0} were`);
+  if (written.updated !== existing) {
+    throw new DatabaseFailure({ kind: 'conflict', state: undefined, cause: undefined, message: `${existing} items were to be updated, ${written.updated} were where they had been read: somebody writes without the lane lock` });
+  }
 }

@@ -13,6 +13,11 @@ export function intArray(values: readonly (number | bigint | string | null)[]): 
   return unquoted(values);
 }
 
+/** Codes of capitals and small letters only (a currency, a kind): nothing in them needs a quote. Null is NULL. For `$n::text[]`. */
+export function codeArray(values: readonly (string | null)[]): string {
+  return unquoted(values);
+}
+
 /**
  * Any text but U+0000, which PostgreSQL cannot store (it answers 22021, kind `data`); the text NULL stays a text. For
  * `$n::text[]`, and for `$n::jsonb[]` with JSON texts.

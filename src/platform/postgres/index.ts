@@ -9,7 +9,7 @@ import { PING } from './postgres.sql.ts';
 import { assertSamePool, createPrisma } from './prisma.ts';
 import type { TransactionBase } from './transaction.ts';
 
-export { byteaArray, intArray, textArray, timestampArray, uuidArray } from './arrays.ts';
+export { byteaArray, codeArray, intArray, textArray, timestampArray, uuidArray } from './arrays.ts';
 export { SilentRollback } from './commit.ts';
 export { classify, DatabaseFailure, recognise, toBrxError, type FailureKind } from './errors.ts';
 export { poolStats, type PoolStats } from './pool.ts';
