@@ -46,7 +46,8 @@ export function findTools(environment: Environment, options: { downloadsComplete
     mariadbInstallDb: onPath(path, 'mariadb-install-db') ?? onPath(path, 'mysql_install_db'),
     redisServer: onPath(path, 'redis-server') ?? onPath(path, 'valkey-server'),
   };
-  return { tools: Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)) as Partial<Tools>, missing: missingPieces(found, jdks, options) };
+  const tools: Partial<Tools> = Object.fromEntries(Object.entries(found).filter((entry): entry is [string, string] => entry[1] !== undefined));
+  return { tools, missing: missingPieces(found, jdks, options) };
 }
 
 export function missingPieces(found: Partial<Record<keyof Tools, string | undefined>>, jdks: readonly Jdk[], options: { downloadsComplete: boolean }): MissingPiece[] {
