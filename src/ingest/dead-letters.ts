@@ -6,7 +6,7 @@ import type { OutgoingMessage, Producer } from '../platform/kafka/index.ts';
 import { DatabaseFailure, inTransaction, type Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
 import { claimUnpublished, markPublished, selectDeadLetters, type DeadLetter } from './dead-letters.sql.ts';
-import type { DeadLetterReason, RecordHeaders } from './record.ts';
+import type { DeadLetterReason, HeaderValue, RecordHeaders } from './record.ts';
 
 export async function listDeadLetters(postgres: Postgres, filter: { reason?: DeadLetterReason; limit: number }): Promise<DeadLetter[]> {
   return selectDeadLetters(postgres.prisma, filter);
@@ -22,6 +22,10 @@ export interface DeadLetterPublisherDeps {
 }
 
 const BATCH = 200;
+/** Most bytes of one request. Brokers refuse a record batch above 1 MB, and all of a request may be for one partition. */
+const REQUEST_BYTES = 700_000;
+/** What the headers added here take, generously. */
+const HEADER_BYTES = 2_000;
 const POLL_MS = 5_000;
 
 /**
@@ -80,7 +84,7 @@ export class DeadLetterPublisher implements Service {
       const letters = await claimUnpublished(tx, BATCH);
       if (letters.length === 0) return 0;
       faultPoint('dead-letters.before-send');
-      await this.#deps.producer.sendBatch(letters.map(message));
+      for (const request of requests(letters.map(message))) await this.#deps.producer.sendBatch(request);
       faultPoint('dead-letters.after-send');
       await markPublished(tx, letters.map((letter) => letter.id));
       return letters.length;
@@ -96,11 +100,33 @@ export class DeadLetterPublisher implements Service {
   }
 }
 
+/** Cut where a request would grow too large, in order; a message that is too large by itself goes alone. */
+function requests(messages: readonly OutgoingMessage[]): OutgoingMessage[][] {
+  const cut: OutgoingMessage[][] = [];
+  let bytes = Infinity;
+  for (const message of messages) {
+    const size = HEADER_BYTES + (message.key?.length ?? 0) + (message.value?.length ?? 0) + headerBytes(message);
+    bytes += size;
+    if (bytes > REQUEST_BYTES) {
+      cut.push([]);
+      bytes = size;
+    }
+    cut.at(-1)?.push(message);
+  }
+  return cut;
+}
+
+function headerBytes({ headers }: OutgoingMessage): number {
+  return Object.values(headers ?? {})
+    .flat()
+    .reduce((sum, value) => sum + value.length, 0);
+}
+
 /** The original record under the source's partition, plus where it came from and why: Spring's header names, which Kafka UIs know. */
 function message(letter: DeadLetter): OutgoingMessage {
   const { source } = letter;
-  const headers: RecordHeaders = {
-    ...source.headers,
+  const headers: OutgoingMessage['headers'] = {
+    ...sendable(source.headers),
     'kafka_dlt-original-topic': source.topic,
     'kafka_dlt-original-partition': int32(source.partition),
     'kafka_dlt-original-offset': int64(BigInt(source.offset)),
@@ -113,7 +139,13 @@ function message(letter: DeadLetter): OutgoingMessage {
     'brx-dead-letter-reason': letter.reason,
     ...(letter.eventId === null ? {} : { 'brx-event-id': letter.eventId }),
   };
-  return { topic: `${source.topic}.dlq`, key: source.key, value: source.value, partition: source.partition, headers: headers as Record<string, Buffer | string | (Buffer | string)[]> };
+  return { topic: `${source.topic}.dlq`, key: source.key, value: source.value, partition: source.partition, headers };
+}
+
+/** kafkajs cannot write a header without a value: it goes out empty. */
+function sendable(headers: RecordHeaders): NonNullable<OutgoingMessage['headers']> {
+  const value = (one: HeaderValue): Buffer | string => one ?? Buffer.alloc(0);
+  return Object.fromEntries(Object.entries(headers).flatMap(([name, values]) => (values === undefined ? [] : [[name, typeof values === 'object' && values !== null && !Buffer.isBuffer(values) ? values.map(value) : value(values)]])));
 }
 
 /** Spring writes these numbers as big-endian bytes. */

@@ -7,8 +7,9 @@ export interface Position {
   readonly offset: string;
 }
 
-/** Headers as the client gives them: a name may come several times. */
-export type RecordHeaders = Readonly<Record<string, Buffer | string | readonly (Buffer | string)[] | undefined>>;
+/** Headers as the client gives them: a name may come several times, and Kafka allows a header without a value (null). */
+export type RecordHeaders = Readonly<Record<string, HeaderValue | readonly HeaderValue[] | undefined>>;
+export type HeaderValue = Buffer | string | null;
 
 /** A record as Kafka has it: what a dead letter or a parked event must keep unchanged. */
 export interface SourceRecord extends Position {

@@ -1,5 +1,5 @@
 import { intArray, textArray, timestampArray } from '../platform/postgres/index.ts';
-import type { RecordHeaders, SourceRecord } from './record.ts';
+import type { HeaderValue, RecordHeaders, SourceRecord } from './record.ts';
 
 /**
  * A Kafka record as seven columns: topic, partition, offset, record_timestamp, record_key, record_value, record_headers. Parked
@@ -11,7 +11,7 @@ export function sourceColumns(records: readonly SourceRecord[]): string[] {
     textArray(records.map((record) => record.topic)),
     intArray(records.map((record) => record.partition)),
     intArray(records.map((record) => BigInt(record.offset))),
-    timestampArray(records.map((record) => record.timestamp)),
+    timestampArray(records.map((record) => Math.min(Math.max(record.timestamp, EARLIEST_MS), LATEST_MS))),
     byteaArray(records.map((record) => record.key)),
     byteaArray(records.map((record) => record.value)),
     textArray(records.map((record) => JSON.stringify(headerList(record.headers)))),
@@ -26,7 +26,7 @@ export interface SourceColumns {
   record_timestamp: number;
   record_key: Uint8Array | null;
   record_value: Uint8Array | null;
-  record_headers: [string, string][];
+  record_headers: StoredHeader[];
 }
 
 export function sourceRecord(row: SourceColumns): SourceRecord {
@@ -46,19 +46,35 @@ function byteaArray(values: readonly (Buffer | null)[]): string {
   return textArray(values.map((value) => (value === null ? null : String.raw`\x${value.toString('hex')}`)));
 }
 
-/** Headers as they are stored: pairs of name and base64, a repeated name once a value. */
-function headerList(headers: RecordHeaders): [string, string][] {
-  const list: [string, string][] = [];
+/** The years 1 to 275760, which JavaScript and PostgreSQL share. Kafka takes any 64-bit number from a producer. */
+const EARLIEST_MS = -62_135_596_800_000;
+const LATEST_MS = 8_640_000_000_000_000;
+
+/**
+ * A header as it is stored: name and base64 value (null for none), a repeated name once a value. A name that jsonb cannot hold
+ * (it refuses U+0000) stands behind them in base64 instead.
+ */
+export type StoredHeader = [name: string, value: string | null] | [name: '', value: string | null, rawName: string];
+
+function headerList(headers: RecordHeaders): StoredHeader[] {
+  const list: StoredHeader[] = [];
   for (const [name, values] of Object.entries(headers)) {
-    if (values === undefined) continue;
-    const each = typeof values === 'string' || Buffer.isBuffer(values) ? [values] : values;
-    for (const value of each) list.push([name, Buffer.from(value).toString('base64')]);
+    for (const value of Array.isArray(values) ? (values as readonly unknown[]) : [values]) {
+      // kafkajs collects repeated names in a plain object, so that one named like a member of every object ("constructor")
+      // comes with that member in front: what is neither bytes nor null was never in the record.
+      if (value !== null && typeof value !== 'string' && !Buffer.isBuffer(value)) continue;
+      const stored = value === null ? null : Buffer.from(value).toString('base64');
+      list.push(name.includes('\0') ? ['', stored, Buffer.from(name).toString('base64')] : [name, stored]);
+    }
   }
   return list;
 }
 
-function headersOf(list: readonly [string, string][]): RecordHeaders {
-  const headers: Record<string, Buffer[]> = {};
-  for (const [name, value] of list) (headers[name] ??= []).push(Buffer.from(value, 'base64'));
-  return Object.fromEntries(Object.entries(headers).map(([name, values]) => [name, values.length === 1 && values[0] !== undefined ? values[0] : values]));
+function headersOf(list: readonly StoredHeader[]): RecordHeaders {
+  const headers = new Map<string, HeaderValue[]>();
+  for (const [plainName, value, rawName] of list) {
+    const name = rawName === undefined ? plainName : Buffer.from(rawName, 'base64').toString();
+    headers.set(name, [...(headers.get(name) ?? []), value === null ? null : Buffer.from(value, 'base64')]);
+  }
+  return Object.fromEntries([...headers].map(([name, values]) => [name, values.length === 1 ? values[0] : values]));
 }
