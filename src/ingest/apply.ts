@@ -1,9 +1,9 @@
 import { laneOf } from '../contract/index.ts';
 import { BrxError } from '../errors.ts';
-import { lockLanes } from '../inventory/index.ts';
+import { lockLanes, readStock, StockFold } from '../inventory/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint, isArmed } from '../platform/fault-points.ts';
-import { DatabaseFailure, inTransaction, toBrxError, type Postgres } from '../platform/postgres/index.ts';
+import { DatabaseFailure, inTransaction, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { applyChunk, type ChunkResult } from './chunk.ts';
 import { appendParkedEvents, parkUser } from './parking.sql.ts';
 import type { Entry, EventEntry } from './record.ts';
@@ -41,8 +41,8 @@ export async function applyOrPark(deps: ApplyDeps, entries: readonly Entry[]): P
   }
   if (failure.kind === 'timeout') throw toBrxError(failure);
   if (only.kind === 'dead') throw new BrxError('BRX_INTERNAL', `a dead letter cannot be stored: ${failure.message}`, { cause: failure });
-  await park(deps, only, failure);
-  return { outcomes: ['parked'], deadLetters: [] };
+  faultPoint('ingest.before-park');
+  return { outcomes: [await park(deps, only, failure)], deadLetters: [] };
 }
 
 /** One transaction. Returns the failure if halving can help, throws every other one. */
@@ -60,21 +60,26 @@ async function attempt(deps: ApplyDeps, entries: readonly Entry[]): Promise<Chun
 }
 
 /** Parks the user of an event the database refuses, in a transaction of its own, with the event first in line. */
-async function park(deps: ApplyDeps, entry: EventEntry, failure: DatabaseFailure): Promise<void> {
-  const { user_id: userId } = entry.event;
-  await inTransaction(
-    deps.postgres,
-    async (tx) => {
-      await lockLanes(tx, [laneOf(userId)]);
-      const parkedUsers = await parkUser(tx, userId, failure.kind, failure.message);
-      if (parkedUsers > deps.maxParkedUsers) {
-        throw new BrxError('BRX_TOO_MANY_PARKED', `user ${userId} would be parked user number ${parkedUsers}; the last error: ${failure.message}`, {
-          remedy: 'the database refuses too many users’ events for it to be their fault: look at `brx-sync parked list`, or raise BRX_INGEST_MAX_PARKED_USERS',
-        });
-      }
-      await appendParkedEvents(tx, [entry]);
-      faultPoint('ingest.after-park');
-    },
-    { onRetry: deps.onRetry },
-  );
+async function park(deps: ApplyDeps, entry: EventEntry, failure: DatabaseFailure): Promise<'parked' | 'duplicate'> {
+  const { user_id: userId, event_id: eventId } = entry.event;
+  const work = async (tx: Transaction): Promise<'parked' | 'duplicate'> => {
+    await lockLanes(tx, [laneOf(userId)]);
+    // It was refused in another transaction: whoever took the partition over since may have applied it, when the cause was gone.
+    if ((await readStock(tx, new StockFold(), [eventId])).size > 0) return 'duplicate';
+    const parkedUsers = await parkUser(tx, userId, failure.kind, failure.message);
+    if (parkedUsers > deps.maxParkedUsers) {
+      throw new BrxError('BRX_TOO_MANY_PARKED', `user ${userId} would be parked user number ${parkedUsers}; the last error: ${failure.message}`, {
+        remedy: 'the database refuses too many users’ events for it to be their fault: look at `brx-sync parked list`, or raise BRX_INGEST_MAX_PARKED_USERS',
+      });
+    }
+    await appendParkedEvents(tx, [entry]);
+    faultPoint('ingest.after-park');
+    return 'parked';
+  };
+  try {
+    return await inTransaction(deps.postgres, work, { onRetry: deps.onRetry });
+  } catch (error) {
+    // The database may go away here as anywhere: that is to be waited out, not to die of.
+    throw error instanceof DatabaseFailure ? toBrxError(error) : error;
+  }
 }

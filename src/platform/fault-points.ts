@@ -16,6 +16,7 @@ export const FAULT_POINTS = [
   'ingest.commit-sent',
   'ingest.commit-acknowledged',
   'ingest.offset-committed',
+  'ingest.before-park',
   'ingest.after-park',
   'dead-letters.before-send',
   'dead-letters.after-send',

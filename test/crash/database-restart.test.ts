@@ -1,11 +1,12 @@
 import { describe, it } from 'vitest';
-import { backends, holdCommits, holdLanes, type Hold } from '../support/holds.ts';
+import { backends, holdCommits, holdLanes, holdParking, type Hold } from '../support/holds.ts';
 import { startPrivatePostgres } from '../support/stack.ts';
-import { createSystem, workload, type System } from '../support/system.ts';
+import { createSystem, refuse, withRefused, workload, type System } from '../support/system.ts';
 
 const PHASES: readonly [phase: string, hold: (system: System) => Promise<Hold>, statement: RegExp][] = [
   ['while a transaction waits for its lanes', holdLanes, /pg_advisory_xact_lock\(\d+, lane\)/],
   ['while a COMMIT is on the way, so that nobody can know its outcome', holdCommits, /^COMMIT/],
+  ['while a user is being parked', holdParking, /INSERT INTO parked_users/],
 ];
 
 /** P3 and "infrastructure down: pause, keep the membership, resume": PostgreSQL crashes and recovers (`-m immediate`, fsync on). */
@@ -23,7 +24,8 @@ describe('PostgreSQL stopped with -m immediate', () => {
     expect(members).toHaveLength(1);
 
     const held = await hold(system);
-    await system.publish(workload({ seed: 6_002, events: 3_000 }));
+    await refuse(system.pool);
+    await system.publish(withRefused(workload({ seed: 6_002, events: 3_000 }), { from: 500, users: 1 }));
     await held.reached();
     expect((await backends(system.pool)).some(({ query }) => statement.test(query))).toBe(true);
     await postgres.stop('immediate'); // the hold goes with the server

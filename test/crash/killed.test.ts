@@ -6,7 +6,7 @@ import { accept, createSystem, refuse, SESSION_TIMEOUT_MS, withRefused, workload
 import { until } from '../support/wait.ts';
 
 /** Passed once a chunk, most of them: at the second passage there is work that is done, and other partitions are at work. */
-const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.after-park': 1, 'dead-letters.before-send': 1, 'dead-letters.after-send': 1 };
+const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.before-park': 1, 'ingest.after-park': 1, 'dead-letters.before-send': 1, 'dead-letters.after-send': 1 };
 
 /**
  * P3: SIGKILL at any named point loses nothing and repeats nothing. Every point the program knows is tried, so that a new one

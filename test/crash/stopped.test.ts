@@ -9,7 +9,7 @@ import type { Worker } from '../support/worker.ts';
 
 /** Far below the session timeout would be expulsion's work, not the stop's. */
 const PROMPT_MS = 8_000;
-const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.after-park': 1, 'dead-letters.before-send': 1, 'dead-letters.after-send': 1 };
+const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.before-park': 1, 'ingest.after-park': 1, 'dead-letters.before-send': 1, 'dead-letters.after-send': 1 };
 
 /** Stopped by itself, left the group, and what it left undone another worker can do at once. */
 async function leftInOrder(system: System, worker: Worker, expect: (value: unknown) => { toEqual(other: unknown): void }): Promise<void> {

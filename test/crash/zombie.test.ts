@@ -2,15 +2,15 @@ import { describe, it } from 'vitest';
 import { TOPICS } from '../../src/contract/index.ts';
 import type { FaultPoint } from '../../src/platform/fault-points.ts';
 import { backends, holdLanes } from '../support/holds.ts';
-import { createSystem, SESSION_TIMEOUT_MS, workload, type System } from '../support/system.ts';
+import { accept, createSystem, refuse, SESSION_TIMEOUT_MS, withRefused, workload, type System } from '../support/system.ts';
 import { processState, until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
 
 const EVERY_PARTITION = TOPICS.marketplaceEvents.partitions;
 
 /** A worker that stands still at `point` in the middle of its work, like a machine that was suspended. */
-async function freeze(system: System, point: FaultPoint, env: Record<string, string> = {}): Promise<Worker> {
-  const zombie = system.start({ fault: `${point}:stop:2`, env });
+async function freeze(system: System, point: FaultPoint, { env = {}, passage = 2 }: { env?: Record<string, string>; passage?: number } = {}): Promise<Worker> {
+  const zombie = system.start({ fault: `${point}:stop:${passage}`, env });
   await zombie.said(`fault point ${point}: stop`);
   await until('a frozen worker', () => processState(zombie.pid) === 'T');
   return zombie;
@@ -34,7 +34,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const system = await createSystem(context);
     await system.publish(workload({ seed: 5_001, events: 4_000 }));
     // Longer than the session: for a while the lanes of somebody who is no member any more are held.
-    const zombie = await freeze(system, 'ingest.after-write', { BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '12000' });
+    const zombie = await freeze(system, 'ingest.after-write', { env: { BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '12000' } });
     const held = (await backends(system.pool)).filter(({ state }) => state === 'idle in transaction');
     expect(held.length).toBeGreaterThan(0);
 
@@ -77,6 +77,25 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     await system.finished(other);
   });
 
+  it('about to park a user whose event the other worker could apply: it parks nobody', async (context) => {
+    const { expect } = context;
+    const system = await createSystem(context);
+    const { pool } = system;
+    await refuse(pool);
+    await system.publish(withRefused(workload({ seed: 5_010, events: 4_000 }), { from: 1_000, users: 1 }));
+    const zombie = await freeze(system, 'ingest.before-park', { passage: 1 });
+    await accept(pool); // the cause is gone before anybody was parked
+    const other = system.start();
+    await takenOver(other);
+    expect((await system.finished(other)).outcomes.parked).toBe(0);
+    const joins = zombie.logged('joined the group').length;
+    zombie.signal('SIGCONT');
+    await cameToItsSenses(zombie, joins);
+    await system.publish(workload({ seed: 5_011, events: 1_000 }));
+    expect((await system.finished(other)).outcomes.parked).toBe(0);
+    expect((await pool.query('SELECT FROM parked_users')).rowCount).toBe(0);
+  });
+
   it('after its commit, before its offset: it may not move the group back for good', async (context) => {
     const system = await createSystem(context);
     await system.publish(workload({ seed: 5_007, events: 4_000 }));
@@ -100,7 +119,7 @@ describe.concurrent('a worker whose chunk takes longer than its session', () => 
     const system = await createSystem(context);
     await system.publish(workload({ seed: 5_009, events: 2_000 }));
     const lanes = await holdLanes(system);
-    const worker = system.start({ env: { BRX_INGEST_SESSION_TIMEOUT_MS: '3000', BRX_DATABASE_LOCK_TIMEOUT_MS: '20000' } });
+    const worker = system.start({ env: { BRX_INGEST_SESSION_TIMEOUT_MS: '3000', BRX_DATABASE_LOCK_TIMEOUT_MS: '18000' } });
     await lanes.reached();
     const waitedMs = async (): Promise<number> => Math.max(...(await backends(system.pool)).filter(({ waitsFor }) => waitsFor === 'Lock').map(({ sinceMs }) => sinceMs));
     await until('a wait of more than two sessions', async () => (await waitedMs()) > 7_000);

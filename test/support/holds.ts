@@ -35,7 +35,7 @@ export async function backends(database: Pick<pg.Pool, 'query'>): Promise<Backen
 
 /** Resolves to a worker's server process that waits for a lock in a statement like this. */
 export async function blocked(system: System, statement: RegExp): Promise<Backend> {
-  return until(`a worker that waits for a lock in ${String(statement)}`, async () => (await backends(system.pool)).find(({ waitsFor, query }) => waitsFor === 'Lock' && statement.test(query)));
+  return until(`a worker that waits for a lock in ${String(statement)}`, async () => (await backends(system.pool)).find(({ waitsFor, query }) => waitsFor === 'Lock' && statement.test(query)), { timeoutMs: 40_000, state: () => system.tail() });
 }
 
 async function heldBy(system: System, statement: RegExp, take: (client: pg.Client) => Promise<unknown>): Promise<Hold> {

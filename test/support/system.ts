@@ -23,6 +23,8 @@ export interface System {
   ledgerRows(): Promise<number>;
   /** A connection of its own, closed with the test: what it locks stays locked. */
   connect(): Promise<pg.Client>;
+  /** The last words of every worker. */
+  tail(): string;
   /** Resolves once everything published is processed, and the oracle agrees. Throws as soon as one of `workers` ends instead. */
   finished(...workers: readonly Worker[]): ReturnType<typeof checkOracle>;
 }
@@ -43,7 +45,7 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
   });
 
   const database = options.database ?? (await createTestDatabase(options.serverUrl));
-  closing.push(() => database.drop());
+  if (options.serverUrl === undefined) closing.push(() => database.drop()); // a server of the test's own goes as a whole
   const topics = await createTestTopics();
   closing.push(() => topics.remove());
   const pool = new pg.Pool({ connectionString: database.url, max: 3 });
@@ -92,6 +94,7 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
       clients.push(client);
       return client;
     },
+    tail: () => workers.map((worker) => worker.tail(5)).join('\n'),
     finished(...running) {
       const endedEarly = running.map((worker) =>
         worker.exited.then((): never => {
