@@ -150,15 +150,15 @@ function showWhereabouts({ line, paint }: View, { run, urls, options, item }: Ev
   row('Kafka', `${urls.kafkaBrokers}, topics ${run.config.kafka.topicPrefix}*`);
   row('registry', urls.registryUrl);
   row('PostgreSQL', shown(run.config.postgres.url));
-  row('logs', `${relative(process.cwd(), run.folder)}/`);
-  row('this run', options.keep ? 'kept; its settings are in the file named below' : 'until the next demo removes it (--keep keeps it)');
+  row('settings', `${relative(process.cwd(), run.folder)}/env, with the workers’ logs beside it`);
+  row('this run', options.keep ? 'kept: no later demo removes it' : 'until the next demo removes it (--keep keeps it)');
   row('services', 'run on; npm run stack:down stops the local ones');
   line();
   line(paint('bold', 'Try next'));
   line();
-  if (item !== undefined) line(`  ${run.commandPrefix} item ${item.user_id} ${item.item_id}`);
-  line(`  ${run.commandPrefix} dlq list`);
-  line(`  ${run.commandPrefix} lag`);
+  if (item !== undefined) line(`  ${run.command(`item ${item.user_id} ${item.item_id}`)}`);
+  line(`  ${run.command('dlq list')}`);
+  line(`  ${run.command('lag')}`);
 }
 
 function shown(url: string): string {

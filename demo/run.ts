@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join, relative } from 'node:path';
 import { readConfig, type Config } from '../src/config.ts';
 import { TOPICS, topicName } from '../src/contract/index.ts';
 import { migrate } from '../src/operations/migrate/index.ts';
@@ -20,8 +20,8 @@ export interface Run {
   readonly config: Config;
   /** For worker processes: everything of ours, nothing of BRX_* from outside that could get in between. */
   readonly environment: Readonly<Record<string, string>>;
-  /** What to put before a command to look at this run. */
-  readonly commandPrefix: string;
+  /** `brx-sync ...` as one types it to look at this run. */
+  readonly command: (of: string) => string;
 }
 
 /** The shortest that brokers allow by default: how long a killed worker's partitions wait for a new owner. */
@@ -47,7 +47,8 @@ export function planRun(settings: StackSettings, urls: StackUrls): Run {
   const folder = join(settings.home, 'demo', id);
   const file = join(folder, 'env');
   mkdirSync(folder, { recursive: true });
-  writeFileSync(file, Object.entries(own).map(([name, value]) => `${name}=${value}\n`).join(''), { mode: 0o600 });
+  // Quoted so that a shell takes it, too.
+  writeFileSync(file, Object.entries(own).map(([name, value]) => `${name}='${value}'\n`).join(''), { mode: 0o600 });
   const shown = relative(process.cwd(), file);
   return {
     id,
@@ -56,8 +57,8 @@ export function planRun(settings: StackSettings, urls: StackUrls): Run {
     config,
     topic: topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents),
     environment: { ...pick(settings.environment, (name) => !name.startsWith('BRX_')), ...own, BRX_ENV_FILE: 'none', BRX_LOG_FORMAT: 'json' },
-    // Variables of the shell win over those of a file; who has some exported needs them replaced.
-    commandPrefix: urls.source === 'environment' ? `env $(cat ${shown}) npx brx-sync` : `BRX_ENV_FILE=${shown} npx brx-sync`,
+    // Variables of the shell win over those of a file; whoever has some exported needs them replaced.
+    command: (of) => (urls.source === 'environment' ? `(set -a; . ./${shown}; npx brx-sync ${of})` : `BRX_ENV_FILE=${shown} npx brx-sync ${of}`),
   };
 }
 
@@ -85,7 +86,7 @@ export async function prepareRun(run: Run, urls: StackUrls, keep: boolean): Prom
   await Promise.all([database(), topics(), schemas()]);
 }
 
-/** Removes databases, topics and groups of demos that are over and not to be kept; their ids. */
+/** Removes database, topics, group and folder of demos that are over and not to be kept; their ids. */
 export async function removeFinishedRuns(run: Run, urls: StackUrls): Promise<string[]> {
   const finished = await onServer(urls.databaseUrl, async (client) => {
     const names = await finishedDatabases(client);
@@ -93,6 +94,7 @@ export async function removeFinishedRuns(run: Run, urls: StackUrls): Promise<str
     return names;
   });
   const ids = finished.map((name) => name.slice(DATABASE_PREFIX.length));
+  for (const id of ids) rmSync(join(dirname(run.folder), id), { recursive: true, force: true });
   if (ids.length === 0) return ids;
   const admin = createKafka(run.config.kafka, silentLogger, { retries: COMMAND_RETRIES }).admin();
   await admin.connect();

@@ -12,7 +12,7 @@ function evidence(change: (good: Evidence) => void = () => undefined): Evidence 
   const worker = { name: 'a', clientId: 'brx-demo-a', memoryPeak: 200_000_000, latency: new Map() };
   const good = {
     options: { events: 1_000, users: 10, seed: 1, keep: false },
-    run: { folder: '/tmp/run', commandPrefix: 'npx brx-sync', config: { postgres: { poolMax: 8, url: 'postgresql://brx:hush-hush@h/d' }, kafka: { topicPrefix: 'demo-1.' } } },
+    run: { folder: '/tmp/run', command: (of: string) => `npx brx-sync ${of}`, config: { postgres: { poolMax: 8, url: 'postgresql://brx:hush-hush@h/d' }, kafka: { topicPrefix: 'demo-1.' } } },
     urls: { kafkaBrokers: 'h:1', registryUrl: 'http://h:2' },
     verified: {
       ok: true,
