@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const DEADLINE_MS = 23 * 60_000;
+// It takes about a third of this on two quiet cores; on a busy machine a late result is still better than none.
+const DEADLINE_MS = 50 * 60_000;
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const reports = mkdtempSync(join(tmpdir(), 'brx-test-'));
 const begun = performance.now();
