@@ -1,7 +1,7 @@
 import type { Config, Role } from './config.ts';
 import { messageOf, type BrxError } from './errors.ts';
 import { createHttpServer, report } from './http/index.ts';
-import { countParked, countUnpublished, createIngest, ingestMetrics, type Ingest } from './ingest/index.ts';
+import { countParked, countUnpublished, createIngest, ingestMetrics, pruneDeadLetters, type Ingest } from './ingest/index.ts';
 import { createRetention } from './inventory/index.ts';
 import { assertMigrated } from './operations/migrate/index.ts';
 import type { Clock } from './platform/clock.ts';
@@ -65,7 +65,7 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
       { name: 'migrated', start: () => assertMigrated(postgres.pool), stop: () => Promise.resolve() },
       ...(roles.includes('http') ? [http] : []),
       ...(ingest?.services ?? []),
-      ...(roles.includes('ingest') ? [createRetention({ postgres, clock, logger, horizonMs: config.ingest.horizonMs, onFatal })] : []),
+      ...(roles.includes('ingest') ? [createRetention({ postgres, clock, logger, horizonMs: config.ingest.horizonMs, pruneMore: (keepSince) => pruneDeadLetters(postgres, keepSince), onFatal })] : []),
     ],
     draining: () => {
       draining = true;

@@ -81,3 +81,14 @@ export async function countUnpublished(database: Database): Promise<number> {
   const [row] = await database.$queryRawUnsafe<{ n: number }[]>('SELECT count(*)::int AS n FROM dead_letters WHERE published_at IS NULL');
   return row?.n ?? 0;
 }
+
+/** Deletes up to `limit` of the oldest dead letters that were published and created before `before` (ms). Answers how many. */
+export async function deleteOldDeadLetters(tx: Transaction, before: number, limit: number): Promise<number> {
+  return tx.$executeRawUnsafe(
+    `DELETE FROM dead_letters
+      WHERE id IN (SELECT id FROM dead_letters
+                    WHERE published_at IS NOT NULL AND created_at < to_timestamp(($1::float8[])[1] / 1000.0)
+                    ORDER BY id LIMIT ${limit} FOR UPDATE SKIP LOCKED)`,
+    intArray([before]),
+  );
+}

@@ -5,11 +5,19 @@ import type { Logger } from '../platform/log.ts';
 import type { OutgoingMessage, Producer } from '../platform/kafka/index.ts';
 import { DatabaseFailure, inTransaction, type Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
-import { claimUnpublished, markPublished, selectDeadLetters, type DeadLetter } from './dead-letters.sql.ts';
+import { claimUnpublished, deleteOldDeadLetters, markPublished, selectDeadLetters, type DeadLetter } from './dead-letters.sql.ts';
 import type { DeadLetterReason, HeaderValue, RecordHeaders } from './record.ts';
 
 export async function listDeadLetters(postgres: Postgres, filter: { reason?: DeadLetterReason; limit: number }): Promise<DeadLetter[]> {
   return selectDeadLetters(postgres.prisma, filter);
+}
+
+/**
+ * Forgets dead letters that were published and are older than `keepSince` (ms): their topic has long forgotten the records, so
+ * no replay can bring them again. One step of at most 1,000; answers how many went.
+ */
+export async function pruneDeadLetters(postgres: Postgres, keepSince: number): Promise<number> {
+  return inTransaction(postgres, (tx) => deleteOldDeadLetters(tx, keepSince, 1_000));
 }
 
 export interface DeadLetterPublisherDeps {

@@ -14,7 +14,7 @@ import { createHealth, type IngestHealth } from './health.ts';
 import type { IngestObserver } from './observer.ts';
 
 export { Decoder } from './decode.ts';
-export { listDeadLetters } from './dead-letters.ts';
+export { listDeadLetters, pruneDeadLetters } from './dead-letters.ts';
 export type { DeadLetter } from './dead-letters.sql.ts';
 export { countUnpublished } from './dead-letters.sql.ts';
 export { ingestMetrics } from './metrics.ts';

@@ -11,6 +11,8 @@ export interface RetentionDeps {
   readonly logger: Logger;
   /** Deduplication horizon, ms. Rows are kept a day longer. */
   readonly horizonMs: number;
+  /** Forgets other old rows, at most some thousand a call, and answers how many; called after each walk until it answers 0. */
+  readonly pruneMore: (keepSince: number) => Promise<number>;
   readonly onFatal: (error: BrxError) => void;
 }
 
@@ -56,9 +58,10 @@ async function run(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
       pruned += step.deleted;
       after = step.next;
       if (after === null) {
+        const more = await deps.pruneMore(clock.now() - deps.horizonMs - DAY_MS);
         if (pruned > 0) logger.info({ rows: pruned }, 'old ledger rows forgotten');
         pruned = 0;
-        wait = REST_MS;
+        if (more === 0) wait = REST_MS;
       }
     } catch (error) {
       if (!(error instanceof DatabaseFailure) && !(error instanceof BrxError && error.retryable)) {
