@@ -1,5 +1,5 @@
 import { InventoryChangedSchema, type InventoryChanged } from './records.ts';
-import { explain, isCurrency, isStorable, isTime, isUuid, LIMITS } from './rules.ts';
+import { EXACT_LONG_MAX, explain, isCurrency, isStorable, isTime, isUuid, LIMITS } from './rules.ts';
 
 /**
  * The one record that arrives by the ten thousand a second gets a hand-written acceptor. zod is asked only when it refuses, to
@@ -19,9 +19,9 @@ export function isInventoryChanged(value: unknown): value is InventoryChanged {
     (event.currency === null || (typeof event.currency === 'string' && isCurrency(event.currency))) &&
     (event.blueprint_id === null || longFrom(event.blueprint_id, 1)) &&
     (event.properties === null || properties(event.properties)) &&
-    (event.version === null || longFrom(event.version, -LONG_MAX)) &&
+    (event.version === null || longFrom(event.version, -EXACT_LONG_MAX)) &&
     text(event.source, 1, LIMITS.source) &&
-    longFrom(event.occurred_at, -LONG_MAX) &&
+    longFrom(event.occurred_at, 0) &&
     isTime(event.occurred_at)
   );
 }
@@ -35,10 +35,8 @@ export function validateInventoryChanged(value: unknown): Validated {
   return result.success ? { ok: true, event: result.data } : { ok: false, detail: explain(result.error) };
 }
 
-const LONG_MAX = Number.MAX_SAFE_INTEGER - 1;
-
 const uuid = (value: unknown): boolean => typeof value === 'string' && isUuid(value);
-const longFrom = (value: unknown, min: number): value is number => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= LONG_MAX;
+const longFrom = (value: unknown, min: number): value is number => Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= EXACT_LONG_MAX;
 const text = (value: unknown, min: number, max: number): boolean => typeof value === 'string' && value.length >= min && value.length <= max && isStorable(value);
 
 function quantity(kind: unknown, value: unknown): boolean {

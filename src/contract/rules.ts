@@ -11,7 +11,7 @@ export const RULES = {
   length: 'text no shorter and no longer than its limit',
   word: 'a word of lower-case letters, digits and underscores that starts with a letter, at most 50 characters',
   currency: 'three upper-case letters (ISO 4217)',
-  range: 'a number no lower than its field allows',
+  range: 'a number no lower than its field allows, and a long within 2^52 - 1 either way',
   quantity: 'SET: 0 or more. REMOVE: 0. ADJUST: any int; 0 changes only the other fields',
   time: 'a moment from 2000-01-01 to before 2100-01-01, in milliseconds: seconds or microseconds by mistake are refused',
   key: 'a map key other than __proto__, which many JavaScript programs lose',
@@ -83,7 +83,16 @@ function isHex(value: string, from: number, to: number): boolean {
 /** Avro's types as zod sees them. Avro's long is what avsc reads without loss: two short of the safe integers. */
 const LONG_MAX = Number.MAX_SAFE_INTEGER - 1;
 export const int = z.int32();
-export const long = z.int().min(-LONG_MAX).max(LONG_MAX);
+/**
+ * What avsc reads exactly. It doubles a negative long before it halves it, in a double: below -2^52 the sign is lost, without a
+ * word. Such a value arrives as a positive one from 2^52 on, so those are refused as well.
+ */
+export const EXACT_LONG_MAX = 2 ** 52 - 1;
+export const long = z
+  .int()
+  .min(-LONG_MAX)
+  .max(LONG_MAX)
+  .refine((value) => Math.abs(value) <= EXACT_LONG_MAX, rule('range', `must be within ${EXACT_LONG_MAX} (2^52 - 1) either way`));
 export const optional = <T extends z.ZodType>(inner: T) => inner.nullable().default(null);
 
 export const uuid = z.string().refine(isUuid, rule('uuid', 'must be a UUID in lower case, and not the nil UUID'));

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
-import { EARLIEST_MS, LATEST_MS, LIMITS, type RecordName } from '../../src/contract/index.ts';
+import { EARLIEST_MS, EXACT_LONG_MAX, LATEST_MS, LIMITS, type RecordName } from '../../src/contract/index.ts';
 
 /** Arbitraries of valid records, written from DESIGN's words rather than from the schemas, which they are to test. */
 const uuid = fc.uuid();
 const time = fc.integer({ min: EARLIEST_MS, max: LATEST_MS - 1 });
 const count = fc.integer({ min: 1, max: 2 ** 31 - 1 });
 const stock = fc.integer({ min: 0, max: 2 ** 31 - 1 });
-const cents = fc.oneof(fc.nat(), fc.integer({ min: 0, max: 2 ** 53 - 2 }));
-const id = fc.integer({ min: 1, max: 2 ** 53 - 2 });
+const cents = fc.oneof(fc.nat(), fc.integer({ min: 0, max: EXACT_LONG_MAX }));
+const id = fc.integer({ min: 1, max: EXACT_LONG_MAX });
 const currency = fc.constantFrom('EUR', 'USD', 'JPY');
 const word = fc.stringMatching(/^[a-z][a-z0-9_]{0,20}$/);
 const storable = (max: number, min = 1) => fc.string({ unit: 'grapheme', maxLength: 30 }).filter((text) => text.length >= min && text.length <= max && !text.includes('\0'));
@@ -34,7 +34,7 @@ export const validRecord: Record<RecordName, fc.Arbitrary<Record<string, unknown
         currency: or(currency),
         blueprint_id: or(id),
         properties: or(properties),
-        version: or(fc.integer({ min: -(2 ** 53) + 2, max: 2 ** 53 - 2 })),
+        version: or(fc.integer({ min: -EXACT_LONG_MAX, max: EXACT_LONG_MAX })),
         source: storable(LIMITS.source),
       }),
       quantityOfKind,

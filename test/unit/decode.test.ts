@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LATEST, type InventoryChanged } from '../../src/contract/index.ts';
+import { EXACT_LONG_MAX, LATEST, type InventoryChanged } from '../../src/contract/index.ts';
 import { BrxError } from '../../src/errors.ts';
 import { Decoder } from '../../src/ingest/decode.ts';
 import type { SourceRecord } from '../../src/ingest/record.ts';
@@ -39,7 +39,7 @@ const record = (event: InventoryChanged, given: Partial<SourceRecord> = {}): Sou
 
 describe('decoding', () => {
   test('gives the event as it was sent, with null for what was not said', async () => {
-    const event = change({ properties: { condition: 'Near Mint' }, price_cents: 2 ** 53 - 2, quantity: 2_147_483_647, source: 'Ω≈ç√ 🂡' });
+    const event = change({ properties: { condition: 'Near Mint' }, price_cents: EXACT_LONG_MAX, quantity: 2_147_483_647, source: 'Ω≈ç√ 🂡' });
     const from = record(event);
     expect(await new Decoder(createCodec(registry())).decode([from])).toEqual([{ kind: 'event', source: from, event }]);
   });
@@ -83,6 +83,8 @@ describe('a bad record is a value with its reason', () => {
     ['a schema that is not Avro', source({ value: bytes(event, JSON_SCHEMA) }), 'unknown_type', /a JSON schema/],
     ['a rule broken', record({ ...event, quantity: -1 }), 'invalid', /quantity: SET needs 0 or more/],
     ['several rules broken', record({ ...event, currency: 'eur', occurred_at: 5 }), 'invalid', /currency.*; occurred_at/],
+    ['a price avsc would read as a positive one', record({ ...event, price_cents: -(2 ** 52) - 1 }), 'invalid', /price_cents/],
+    ['a version avsc would read as a positive one', record({ ...event, version: -(2 ** 53) + 2 }), 'invalid', /version/],
     ['a user id in upper case', record({ ...event, user_id: uuid(0xabc).toUpperCase() }), 'invalid', /user_id/],
     ['no key', record(event, { key: null }), 'key_mismatch', /\(none\)/],
     ['another user’s key', record(event, { key: Buffer.from(uuid(2)) }), 'key_mismatch', new RegExp(uuid(2))],
