@@ -96,10 +96,17 @@ interface Done {
 async function publish(context: CliContext, records: Iterable<GeneratedRecord>, onRecord: (record: GeneratedRecord) => void, rate: number | undefined): Promise<Done> {
   const { out, signal, logger } = context;
   const config = context.config();
-  const [{ publishWorkload, schemaIds }, { COMMAND_RETRIES, createKafka, createProducer, createRegistry }] = [await import('../operations/generate/index.ts'), await import('../platform/kafka/index.ts')];
-  const ids = await schemaIds(createRegistry(config.registry));
+  const [{ publishWorkload, schemaIds }, { COMMAND_RETRIES, createKafka, createProducer, createRegistry, openTopicAdmin }] = [await import('../operations/generate/index.ts'), await import('../platform/kafka/index.ts')];
+  const kafka = createKafka(config.kafka, logger, { retries: COMMAND_RETRIES });
   const topic = topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents);
-  const producer = createProducer(createKafka(config.kafka, logger, { retries: COMMAND_RETRIES }));
+  const admin = await openTopicAdmin(kafka);
+  try {
+    if (!(await admin.describe([topic])).has(topic)) throw new BrxError('BRX_REFUSED', `topic ${topic} does not exist`, { remedy: 'run `brx-sync topics apply`, or set BRX_TOPIC_PREFIX' });
+  } finally {
+    await admin.close();
+  }
+  const ids = await schemaIds(createRegistry(config.registry));
+  const producer = createProducer(kafka);
   try {
     const { published, elapsedMs } = await publishWorkload(records, {
       producer,

@@ -31,7 +31,7 @@ let user: string;
 let item: string;
 let events: string[];
 
-const check = (options: { waitMs?: number; groupId?: string } = {}): Promise<VerifyReport> =>
+const check = (options: { waitMs?: number; groupId?: string; topic?: string } = {}): Promise<VerifyReport> =>
   verify({
     kafka: topics.kafka,
     codec: createCodec(createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined })),
@@ -264,6 +264,10 @@ describe('one item', () => {
     await pool.query(`INSERT INTO parked_events ("offset", record_timestamp, partition, user_id, event_id, topic, record_headers) VALUES (0, now(), 0, $1, $1, 't', '[]')`, [user]);
     expect((await explainItem(pool, user, item, 1)).parked).toMatchObject({ reason: 'data', error: 'refused by the test', attempts: 3, waiting: 1 });
   });
+});
+
+test('a topic that does not exist is said to be so', async () => {
+  await expect(check({ topic: `${topics.events}-other` })).rejects.toMatchObject({ code: 'BRX_REFUSED', message: expect.stringContaining('does not exist') as string });
 });
 
 test('a topic whose beginning is gone cannot be verified, and says so', async () => {

@@ -35,6 +35,11 @@ export async function withAdmin<T>(kafka: Kafka, work: (admin: Admin) => Promise
   }
 }
 
+/** Throws BRX_REFUSED when there is no such topic: asked about its offsets, Kafka would only say that something failed. */
+export async function requireTopic(admin: Admin, topic: string): Promise<void> {
+  if (!(await admin.listTopics()).includes(topic)) throw new BrxError('BRX_REFUSED', `topic ${topic} does not exist`, { remedy: 'run `brx-sync topics apply`, or set BRX_TOPIC_PREFIX' });
+}
+
 /** Where each partition ends now. Throws BRX_REFUSED when its beginning is gone: what stood there cannot be worked out. */
 export async function endOffsets(admin: Admin, topic: string): Promise<Offsets> {
   const offsets = await admin.fetchTopicOffsets(topic);

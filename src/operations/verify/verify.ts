@@ -4,7 +4,7 @@ import { createDifferences, type Difference, type Differences } from './differen
 import { readFound } from './found.ts';
 import { settle, type Counts } from './oracle.ts';
 import { createTopicLog } from './topic-log.ts';
-import { committedOffsets, endOffsets, readTopic, withAdmin, type Offsets, type TopicReader } from './topic.ts';
+import { committedOffsets, endOffsets, readTopic, requireTopic, withAdmin, type Offsets, type TopicReader } from './topic.ts';
 import { inSnapshot } from './verify.sql.ts';
 
 export interface VerifyOptions extends TopicReader {
@@ -44,6 +44,7 @@ export interface VerifyReport {
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const { clock, kafka, topic, groupId, pool, onProgress } = options;
   const started = clock.monotonic();
+  await withAdmin(kafka, (admin) => requireTopic(admin, topic));
   if (options.waitMs !== undefined) await waitForGroup(options, options.waitMs);
   const committed = await withAdmin(kafka, (admin) => committedOffsets(admin, topic, groupId));
   const differences = createDifferences();
