@@ -134,7 +134,7 @@ const WRITE_STOCK = nameStatement(
             last_event_id = i.last_event_id,
             updated_at = now()
        FROM items AS i
-      WHERE t.ctid = i.place
+      WHERE t.ctid = i.place AND t.user_id = i.user_id AND t.item_id = i.item_id
      RETURNING 1),
    inserted AS (
      INSERT INTO inventory_items (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
