@@ -103,7 +103,7 @@ export async function createIngestWorld(options: { serverUrl?: string; database?
       await until('the worker joins its group', () => worker.signals.assigned > 0 && worker.ingest.health.live()[0]?.ok === true);
       return worker;
     },
-    record: (event, more) => ({ key: event.user_id, value: encode('InventoryChanged', schemaId, event), ...more }) as Outgoing,
+    record: (event, more) => ({ key: event.user_id, value: encode('InventoryChanged', schemaId, event), ...more }),
     async send(...records) {
       const placed = records.map((record, index) => ({ ...record, partition: record.partition ?? (record.key === null || record.key === undefined ? index % 12 : partitionOf(record.key.toString(), TOPICS.marketplaceEvents.partitions)) }));
       const answers = await producer.send({ topic, messages: placed as Message[] });
