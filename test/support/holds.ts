@@ -62,7 +62,7 @@ export const holdLanes = (system: System): Promise<Hold> =>
 export const holdReads = (system: System): Promise<Hold> => heldBy(system, /JOIN stock_ledger/, tableLock('stock_ledger IN ACCESS EXCLUSIVE MODE'));
 
 /** Everything is read, nothing can be written. */
-export const holdWrites = (system: System): Promise<Hold> => heldBy(system, /INSERT INTO inventory_items/, tableLock('inventory_items IN SHARE MODE'));
+export const holdWrites = (system: System): Promise<Hold> => heldBy(system, /^WITH items AS/, tableLock('inventory_items IN SHARE MODE'));
 
 /** Nobody can be parked. */
 export const holdParking = (system: System): Promise<Hold> => heldBy(system, /INSERT INTO parked_users/, tableLock('parked_users IN SHARE MODE'));
