@@ -82,6 +82,7 @@ export class IngestConsumer implements Service {
       maxWaitTimeInMs: 250,
       maxBytesPerPartition: 256 * 1_024,
       metadataMaxAge: 30_000,
+      allowAutoTopicCreation: false, // a mistyped prefix must not make a topic
       retry: { retries: 10, initialRetryTime: 200, maxRetryTime: 10_000, restartOnFailure: () => Promise.resolve(true) },
     });
     this.#listen();
