@@ -80,13 +80,17 @@ export async function deleteParkedEvents(tx: Transaction, ids: readonly bigint[]
   return tx.$executeRawUnsafe('DELETE FROM parked_events WHERE id = ANY($1::bigint[])', intArray(ids));
 }
 
-/** Unparks the user if nothing waits any more. Under the lane lock, so no event can slip in between. Returns whether it did. */
+/**
+ * Unparks the user if nothing waits any more. Under the lane lock, so no event can slip in between. Returns whether the user is
+ * parked no longer, also when it was somebody else who released them.
+ */
 export async function releaseIfEmpty(tx: Transaction, userId: string): Promise<boolean> {
-  const released = await tx.$executeRawUnsafe(
+  await tx.$executeRawUnsafe(
     `DELETE FROM parked_users AS u WHERE u.user_id = $1::uuid AND NOT EXISTS (SELECT FROM parked_events AS e WHERE e.user_id = u.user_id)`,
     userId,
   );
-  return released > 0;
+  const parked = await tx.$queryRawUnsafe<unknown[]>('SELECT 1 FROM parked_users WHERE user_id = $1::uuid', userId);
+  return parked.length === 0;
 }
 
 export async function recordAttempt(tx: Transaction, userId: string, reason: string, error: string): Promise<void> {

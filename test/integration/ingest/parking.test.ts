@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InventoryChanged } from '../../../src/contract/index.ts';
-import { discardParkedEvents, listParkedUsers, retryParkedUser } from '../../../src/ingest/index.ts';
+import { discardParkedEvents, listParkedUsers, retryParkedUser, type ParkingDeps } from '../../../src/ingest/index.ts';
 import { businessHash } from '../../../src/operations/verify/index.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { raising, WELL } from '../../support/faults.sql.ts';
@@ -147,6 +147,25 @@ describe('retry', () => {
     const results = await Promise.allSettled([retryParkedUser(world.parking, user), retryParkedUser(world.parking, user)]);
     expect(results.some(({ status }) => status === 'fulfilled')).toBe(true);
     for (const result of results) if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'BRX_REFUSED' });
+    expect(await parkedOf(user)).toBeUndefined();
+    expect(await chainOf(world.pool, user, item)).toEqual(ids(events));
+  });
+
+  test.each([
+    ['retry', (deps: ParkingDeps, user: string) => retryParkedUser(deps, user)],
+    ['discard of all', (deps: ParkingDeps, user: string) => discardParkedEvents(deps, user, { reason: 'x', all: true })],
+  ])('of a user whom another operator releases just now is done: nothing is left (%s)', async (_, act) => {
+    const { user, item, events } = await parkOne();
+    await world.pool.query(WELL);
+    // Ours has seen that the user is parked, and reads what waits only when the other one is done.
+    const { postgres } = world.parking;
+    let others: Promise<unknown> | undefined;
+    const slowly = async (sql: string, ...values: unknown[]): Promise<unknown> => {
+      if (sql.includes('FROM parked_events WHERE user_id')) await (others ??= retryParkedUser(world.parking, user));
+      return postgres.prisma.$queryRawUnsafe(sql, ...values);
+    };
+    const prisma = { $queryRawUnsafe: slowly, $transaction: postgres.prisma.$transaction.bind(postgres.prisma) } as unknown as typeof postgres.prisma;
+    expect(await act({ ...world.parking, postgres: { ...postgres, prisma } }, user)).toMatchObject({ remaining: 0 });
     expect(await parkedOf(user)).toBeUndefined();
     expect(await chainOf(world.pool, user, item)).toEqual(ids(events));
   });
