@@ -174,19 +174,33 @@ test('a database that is not the one we were written for stops the process: noth
   }
 });
 
-test('lanes are taken in ascending order, whatever order the users come in, and each once', async () => {
-  const users = Array.from({ length: 200 }, randomUuid);
-  const lanes = [...new Set(users.map(laneOf))];
-  await world.pool.query(`CREATE TABLE IF NOT EXISTS seen_locks (n serial, lane int);
-    CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$
-    BEGIN
-      INSERT INTO seen_locks (lane) SELECT objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND classid = ${LANE_LOCK_CLASS} ORDER BY objid;
-      RETURN NEW;
-    END $$;
-    CREATE OR REPLACE TRIGGER fault AFTER INSERT ON stock_ledger FOR EACH STATEMENT EXECUTE FUNCTION fault();`);
-  await world.send(...users.map((user) => world.record(change({ user_id: user }), { partition: 8 })));
-  await world.processed();
-  const held = await world.rows<{ lane: number }>('SELECT lane FROM seen_locks');
-  expect(held.map(({ lane }) => lane)).toEqual(lanes.toSorted((a, b) => a - b));
-  expect(Math.max(...lanes)).toBeLessThan(LANES);
+test('lanes are taken in ascending order, whatever order the users come in', async () => {
+  const own = await createIngestWorld();
+  const session = new pg.Client({ connectionString: own.database.url });
+  await session.connect();
+  try {
+    await own.start();
+    const users = Array.from({ length: 40 }, randomUuid);
+    const lanes = [...new Set(users.map(laneOf))].toSorted((a, b) => a - b);
+    const middle = lanes[lanes.length >> 1]!;
+    await session.query('BEGIN');
+    await session.query('SELECT pg_advisory_xact_lock($1, $2)', [LANE_LOCK_CLASS, middle]);
+    await own.send(...users.map((user) => own.record(change({ user_id: user }), { partition: 8 })));
+    const locks = (granted: boolean) =>
+      own.rows<{ lane: number }>(
+        `SELECT objid::int AS lane FROM pg_locks JOIN pg_stat_activity USING (pid)
+          WHERE locktype = 'advisory' AND classid = $1 AND granted = $2 AND application_name = 'ingest under test' AND datname = current_database() ORDER BY lane`,
+        LANE_LOCK_CLASS,
+        granted,
+      );
+    await until('the chunk waits for the lane in the middle', async () => (await locks(false)).length === 1);
+    expect(await locks(false)).toEqual([{ lane: middle }]);
+    expect((await locks(true)).map(({ lane }) => lane)).toEqual(lanes.filter((lane) => lane < middle));
+    expect(Math.max(...lanes)).toBeLessThan(LANES);
+    await session.query('COMMIT');
+    await own.processed();
+  } finally {
+    await session.end();
+    await own.close();
+  }
 });
