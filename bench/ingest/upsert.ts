@@ -30,7 +30,7 @@ const UPSERT_CHUNK = `WITH items AS (
        AS l (event_id, item, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause)`;
 
 /** Two parameters: the distinct users of these items, and for each item the index (from 1) of its user. */
-function userColumns(items: readonly Item[]): [string, string] {
+function userColumns(items: readonly Item[]): [Buffer, string] {
   const indexes = new Map<string, number>();
   const index = items.map(({ userId }) => {
     let known = indexes.get(userId);

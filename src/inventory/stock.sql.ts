@@ -98,7 +98,7 @@ function loadItems(items: readonly Item[], row: StockRow): void {
 }
 
 /** Two parameters: the distinct users of these items, and for each item the index (from 1) of its user. */
-function userColumns(items: readonly Item[]): [string, string] {
+function userColumns(items: readonly Item[]): [Buffer, string] {
   const indexes = new Map<string, number>();
   const index = items.map(({ userId }) => {
     let known = indexes.get(userId);

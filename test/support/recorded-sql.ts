@@ -2,7 +2,7 @@ import type { Transaction } from '../../src/platform/postgres/index.ts';
 
 export interface RecordedStatement {
   sql: string;
-  values: readonly (string | number | bigint | null)[];
+  values: readonly (string | number | bigint | Buffer | null)[];
 }
 
 /** A transaction that asks nobody: it keeps every statement it is given and answers with nothing. */

@@ -97,11 +97,18 @@ interface Plan {
 const nodesOf = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodesOf)];
 
 /** Nodes of the plan this statement gets from the ingest pool, as a named statement is planned. */
+/** A parameter as EXECUTE takes it: uuid arrays travel in binary, so the server spells them out. */
+async function textOf(client: pg.ClientBase, value: NonNullable<RecordedStatement['values'][number]>): Promise<string> {
+  if (!Buffer.isBuffer(value)) return String(value);
+  return (await client.query<{ text: string }>('SELECT $1::uuid[]::text AS text', [value])).rows[0]?.text ?? '';
+}
+
 async function planOf({ sql, values }: RecordedStatement): Promise<Plan[]> {
   const client: pg.PoolClient = await postgres.pool.connect();
   try {
     await client.query(`PREPARE plan AS ${sql}`);
-    const literals = values.map((value) => (value === null ? 'NULL' : `'${String(value).replaceAll("'", "''")}'`));
+    const literals: string[] = [];
+    for (const value of values) literals.push(value === null ? 'NULL' : `'${(await textOf(client, value)).replaceAll("'", "''")}'`);
     const { rows } = await client.query<{ 'QUERY PLAN': { Plan: Plan }[] }>(`EXPLAIN (FORMAT JSON) EXECUTE plan(${literals.join(', ')})`);
     return nodesOf(rows[0]!['QUERY PLAN'][0]!.Plan);
   } finally {

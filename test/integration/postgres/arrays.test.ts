@@ -18,12 +18,12 @@ afterAll(async () => {
   await database.drop();
 });
 
-async function readBack(type: string, literal: string, expression = 'value'): Promise<unknown[]> {
+async function readBack(type: string, literal: string | Buffer, expression = 'value'): Promise<unknown[]> {
   const rows = await postgres.prisma.$queryRawUnsafe<{ value: unknown }[]>(`SELECT ${expression} AS value FROM unnest($1::${type}[]) WITH ORDINALITY AS t (value, n) ORDER BY n`, literal);
   return rows.map((row) => row.value);
 }
 
-async function holds<T>(type: string, values: fc.Arbitrary<T>, build: (values: readonly (T | null)[]) => string, seen: (value: T) => unknown, expression?: string): Promise<void> {
+async function holds<T>(type: string, values: fc.Arbitrary<T>, build: (values: readonly (T | null)[]) => string | Buffer, seen: (value: T) => unknown, expression?: string): Promise<void> {
   const lists = fc.array(fc.option(values), { maxLength: 30 });
   await fc.assert(
     fc.asyncProperty(lists, async (list) => {
