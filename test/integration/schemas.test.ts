@@ -69,3 +69,13 @@ function foreignVersion(subject: string): Promise<SubjectVersion[]> {
   const [name, namespace] = [subject.split('.').at(-1), subject.split('.').slice(0, -1).join('.')];
   return Promise.resolve([{ version: 9, id: 99, schema: { type: 'record', name, namespace, fields: [{ name: 'event_id', type: 'int' }] } }]);
 }
+
+test('deployments that register the first version of a subject at once all succeed, with one id', async () => {
+  for (let round = 0; round < 4; round += 1) {
+    const name = `Race${randomUUID().replaceAll('-', '')}`;
+    const schema = { type: 'record', name, namespace: 'brx.test', fields: [{ name: 'event_id', type: 'string' }] };
+    const ids = await Promise.all(Array.from({ length: 6 }, () => createRegistry(registryConfig(stackUrls())).register(`brx.test.${name}`, schema)));
+    expect(new Set(ids).size).toBe(1);
+    expect(await registry.compatibilityOf(`brx.test.${name}`)).toBe(SUBJECT_COMPATIBILITY);
+  }
+});

@@ -1,6 +1,7 @@
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import type { RegistryConfig } from '../../config.ts';
 import { BrxError, messageOf } from '../../errors.ts';
+import { systemClock } from '../clock.ts';
 
 /**
  * The schema registry. Reading is done with plain requests, because answers must be told apart that the client library reports
@@ -31,6 +32,8 @@ export interface Registry {
 }
 
 const TIMEOUT_MS = 5_000;
+const REGISTER_ATTEMPTS = 5;
+const REGISTER_PAUSE_MS = 100;
 const NOT_FOUND_CODES = new Set([40401, 40402, 40403, 40408]);
 
 export function createRegistry(config: RegistryConfig, options: { timeoutMs?: number } = {}): Registry {
@@ -73,6 +76,21 @@ export function createRegistry(config: RegistryConfig, options: { timeoutMs?: nu
     return schema;
   }
 
+  async function registerOnce(subject: string, schema: unknown): Promise<number> {
+    const client = new SchemaRegistry({ host: base, ...(credentials === undefined ? {} : { auth: credentials }), retry: { retries: 0 } });
+    try {
+      const { id } = await client.register({ type: SchemaType.AVRO, schema: JSON.stringify(schema) }, { subject, compatibility: SUBJECT_COMPATIBILITY });
+      return id;
+    } catch (error) {
+      const status = property(error, 'status');
+      if (status === 409 || status === 422) {
+        throw new BrxError('BRX_REFUSED', `the schema registry refuses ${subject}: ${messageOf(error)}`, { cause: error, remedy: 'run `brx-sync schemas check`, and compare with `brx-sync schemas list`' });
+      }
+      if (status === undefined) throw new BrxError('BRX_REFUSED', `${subject} was not registered: ${messageOf(error)}`, { cause: error });
+      throw unavailable(`did not take ${subject}: ${messageOf(error)}`, error);
+    }
+  }
+
   return {
     async schemaOf(id) {
       if (!Number.isInteger(id) || id < 0) return undefined; // no registry gives such an id out
@@ -109,17 +127,16 @@ export function createRegistry(config: RegistryConfig, options: { timeoutMs?: nu
     },
 
     async register(subject, schema) {
-      const client = new SchemaRegistry({ host: base, ...(credentials === undefined ? {} : { auth: credentials }), retry: { retries: 0 } });
-      try {
-        const { id } = await client.register({ type: SchemaType.AVRO, schema: JSON.stringify(schema) }, { subject, compatibility: SUBJECT_COMPATIBILITY });
-        return id;
-      } catch (error) {
-        const status = property(error, 'status');
-        if (status === 409 || status === 422) {
-          throw new BrxError('BRX_REFUSED', `the schema registry refuses ${subject}: ${messageOf(error)}`, { cause: error, remedy: 'run `brx-sync schemas check`, and compare with `brx-sync schemas list`' });
+      for (let attempt = 1; ; attempt += 1) {
+        try {
+          return await registerOnce(subject, schema);
+        } catch (error) {
+          // Two deployments register the first version of a subject at once: both find no compatibility level, both set it, and
+          // the second is told that it exists already, or reads the default while the first is half done. A refusal that is
+          // one of the contract is still one after a second.
+          if (!(error instanceof BrxError) || error.code !== 'BRX_REFUSED' || attempt === REGISTER_ATTEMPTS) throw error;
+          await systemClock.sleep(REGISTER_PAUSE_MS * attempt * (0.5 + systemClock.random()));
         }
-        if (status === undefined) throw new BrxError('BRX_REFUSED', `${subject} was not registered: ${messageOf(error)}`, { cause: error });
-        throw unavailable(`did not take ${subject}: ${messageOf(error)}`, error);
       }
     },
   };
