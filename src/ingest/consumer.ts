@@ -80,7 +80,7 @@ export class IngestConsumer implements Service {
       rebalanceTimeout: deps.rebalanceTimeoutMs,
       heartbeatInterval: this.#heartbeatMs,
       maxWaitTimeInMs: 250,
-      maxBytesPerPartition: 256 * 1_024,
+      maxBytesPerPartition: 128 * 1_024, // all a fetch brought stays in memory until it is done: 16 MiB less than with 256 KiB, at the same rate
       metadataMaxAge: 30_000,
       allowAutoTopicCreation: false, // a mistyped prefix must not make a topic
       retry: { retries: 10, initialRetryTime: 200, maxRetryTime: 10_000, restartOnFailure: () => Promise.resolve(true) },
