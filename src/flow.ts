@@ -1,25 +1,43 @@
+import { bulkSyncMetrics, createBulkSync, createSnapshots, snapshotMetrics, watchBulkSync, type SnapshotRole } from './bulk-sync/index.ts';
+import { openCatalogue, type OpenCatalogue } from './catalogue/index.ts';
 import type { Config, Role } from './config.ts';
-import { messageOf, type BrxError } from './errors.ts';
-import { createHttpServer, report } from './http/index.ts';
-import { countParked, countUnpublished, createIngest, ingestMetrics, pruneDeadLetters, type Ingest } from './ingest/index.ts';
+import type { BrxError } from './errors.ts';
+import { apiRoutes, consoleRoutes, createHttpServer, report, type ApiDeps, type Route, type SelfDeps } from './http/index.ts';
+import { countParked, createIngest, ingestMetrics, type Ingest } from './ingest/index.ts';
 import { createRetention } from './inventory/index.ts';
+import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, watchMarketplace } from './marketplace/index.ts';
 import { assertMigrated } from './operations/migrate/index.ts';
+import { createGroupMemory } from './operations/replay/index.ts';
+import { createOrders, createWebhookReceiver, ordersMetrics, watchOrders, webhookMetrics } from './orders/index.ts';
+import { createOutboxLimit, Relay, RELAY_SESSION, relayMetrics, watchOutbox } from './outbox/index.ts';
 import type { Clock } from './platform/clock.ts';
-import { createCodec, createKafka, createProducer, createRegistry } from './platform/kafka/index.ts';
+import { checkAnswers, watchConsumers, type GroupMemory } from './platform/consumer/index.ts';
+import { createCodec, createKafka, createProducer, createRegistry, type Codec, type Kafka, type Registry } from './platform/kafka/index.ts';
 import type { Logger } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
-import { createPostgres, poolStats, type Postgres } from './platform/postgres/index.ts';
+import { createPostgres, createReaders, openSession, readerMetrics, watchPostgres, watchReaders, type Postgres } from './platform/postgres/index.ts';
+import { createKeyring } from './platform/secrets/index.ts';
 import type { Service } from './platform/service.ts';
+import { createPurchaseContext, createSagaRole, operateSaga, sagaMetrics, watchSagas, type PurchaseContext, type SagaRole } from './purchase/index.ts';
+import { pruneDeadLetters } from './records/index.ts';
 
 /**
  * THE MAP. An event's way, in data order, and the only file that knows every feature:
  *
- *   producers ──► brx.marketplace-events ──► ingest ──► PostgreSQL: items, ledger, parked events, dead letters
- *                     (key = user_id)       decode, lock lanes,              │
- *                                           fold, write, commit      dead-letter publisher ──► brx.marketplace-events.dlq
+ *   producers ──► brx.marketplace-events ──► ingest ──► PostgreSQL: items, ledger, holds, sagas, parked events, dead letters, outbox
+ *                     (key = user_id)       decode, lock lanes,                       ▲                                        │
+ *                                           fold, write, commit                       │                                      relay
+ *                                                                                   saga ◄── brx.saga-events ◄─────────────────┤
+ *                                                                        look, decide, write, commit                           │
+ *                                                                                     │   brx.purchase-outcomes, <topic>.dlq ◄─┘
+ *                                                                                 operations ──► dispatcher ──► CardTrader
+ *                                                                                                 results ──► outbox
+ *   CardTrader ──► webhook, poll ──► orders ──► outbox ──► brx.marketplace-events: what was sold there takes its place in the user's order
+ *   CardTrader ──► export ──► bulk sync ──► outbox ──► brx.inventory-snapshots ──► snapshots: chunk by chunk into items, listings, findings
  *
- * Follow it: contract/ (what a record is) → ingest/consumer → ingest/decode → ingest/apply → ingest/chunk → inventory/fold →
- * inventory/stock.sql → back in ingest/consumer for the offset.
+ * Follow it: contract/ (what a record is) → platform/consumer → ingest/handle → records/decode → ingest/apply → ingest/chunk →
+ * inventory/fold, purchase/fold → purchase/store → back in platform/consumer for the offset; outbox/relay → Kafka → purchase/handle →
+ * purchase/advance → purchase/decide → purchase/store → marketplace/dispatcher/dispatcher → session → carry-out → client → store → outbox/relay.
  */
 export interface Flow {
   /** In the order they are started; stopped in reverse. */
@@ -37,26 +55,81 @@ export interface FlowOptions {
   readonly onFatal: (error: BrxError) => void;
 }
 
+/** What the roles of a process share. */
+interface Shared extends FlowOptions {
+  readonly config: Config;
+  readonly metrics: Metrics;
+  readonly postgres: Postgres;
+  readonly kafka: Kafka;
+  readonly codec: Codec;
+  readonly purchase: PurchaseContext;
+  readonly memory: GroupMemory;
+  readonly wakeRelay: () => void;
+  readonly wakeDispatcher: () => void;
+}
+
 export function buildFlow(config: Config, options: FlowOptions): Flow {
-  const { clock, logger, roles, onFatal } = options;
+  const { clock, logger, roles } = options;
   const metrics = createMetrics();
   const poolWait = metrics.poolWaitSeconds.labels({ pool: 'postgres' });
   const postgres = createPostgres(config.postgres, { logger, clock, applicationName: config.kafka.clientId, keyLookupsOnly: true, onPoolWait: (ms) => poolWait.observe(ms / 1_000) });
-  metrics.watchPool('postgres', () => poolStats(postgres.pool));
+  watchPostgres(metrics, postgres, logger);
+  const registry = createRegistry(config.registry);
+
+  // Rows of the outbox → Kafka. First, because everything else has something to say through it.
+  const relay = roles.includes('relay') ? buildRelay(config, options, metrics) : undefined;
+  const shared: Shared = {
+    ...options,
+    config,
+    metrics,
+    postgres,
+    kafka: createKafka(config.kafka, logger),
+    codec: createCodec(registry),
+    purchase: createPurchaseContext(registry, { topicPrefix: config.kafka.topicPrefix, holdMs: config.purchase.holdMs }),
+    memory: createGroupMemory({ postgres, logger }),
+    wakeRelay: () => relay?.wake(),
+    wakeDispatcher: () => dispatcher?.service.wake(),
+  };
+  // Operations → CardTrader → their results
+  const dispatcher = roles.includes('dispatcher') ? buildDispatcher(shared, registry) : undefined;
+  watchOutbox(metrics, postgres, logger);
+  watchSagas(metrics, postgres, logger);
+  watchOrders(metrics, postgres, logger);
+  watchBulkSync(metrics, postgres, logger);
 
   // Kafka record → committed transaction → committed offset
-  const ingest = roles.includes('ingest') ? buildIngest(config, options, postgres, metrics) : undefined;
+  const ingest = roles.includes('ingest') ? buildIngest(shared) : undefined;
+
+  // What CardTrader's export said, chunk by chunk → the same
+  const catalogue = roles.includes('ingest') && config.mysql.url !== undefined ? openCatalogue(config, { logger, clock, metrics }) : undefined;
+  const snapshots = roles.includes('ingest') ? buildSnapshots(shared, registry, catalogue) : undefined;
+
+  // A step of a sale → the next one
+  const saga = roles.includes('saga') ? buildSaga(shared) : undefined;
 
   // What people and probes see of it
+  const consumers = [ingest, snapshots, saga].filter((role) => role !== undefined);
+  watchConsumers(metrics, consumers);
   let draining = false;
+  const self = { clock, roles, consumers, pools: metrics.pools, isWritable: config.http.token !== undefined };
+  const api = roles.includes('http') ? buildApi(shared, self) : undefined;
   const http = createHttpServer({
     config: config.http,
     logger,
     metrics,
     clock,
+    webhooks: createWebhookReceiver({
+      postgres,
+      keyring: createKeyring(config.secrets.keys),
+      onOutcome: webhookMetrics(metrics),
+      onAccepted: () => dispatcher?.orders.wake(),
+      onProblem: (error) => logger.warn({ error }, 'a webhook could not be kept'),
+    }),
+    ...(api !== undefined && { routes: api.routes }),
     health: {
-      live: () => report(ingest?.health.live() ?? [{ name: 'process', ok: true, detail: 'no role that could stall' }]),
-      ready: async () => report([{ name: 'not stopping', ok: !draining, detail: draining ? 'stopping' : 'ok' }, ...((await ingest?.health.ready()) ?? [])]),
+      live: () => report(consumers.length === 0 ? [{ name: 'process', ok: true, detail: 'no role that could stall' }] : consumers.flatMap(({ health }) => health.live())),
+      ready: async () =>
+        report([{ name: 'not stopping', ok: !draining, detail: draining ? 'stopping' : 'ok' }, ...consumers.flatMap(({ health }) => health.ready()), await checkAnswers('PostgreSQL', () => postgres.ping())]),
     },
   });
 
@@ -64,50 +137,97 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
     services: [
       { name: 'migrated', start: () => assertMigrated(postgres.pool), stop: () => Promise.resolve() },
       ...(roles.includes('http') ? [http] : []),
+      ...(relay === undefined ? [] : [relay]),
+      ...(dispatcher === undefined ? [] : [dispatcher.service, dispatcher.orders, ...dispatcher.bulkSync]),
+      ...(saga?.services ?? []),
+      ...(snapshots?.services ?? []),
       ...(ingest?.services ?? []),
-      ...(roles.includes('ingest') ? [createRetention({ postgres, clock, logger, horizonMs: config.ingest.horizonMs, pruneMore: (keepSince) => pruneDeadLetters(postgres, keepSince), onFatal })] : []),
+      ...(roles.includes('ingest') ? [createRetention({ ...options, postgres, horizonMs: config.ingest.horizonMs, pruneMore: (keepSince) => pruneDeadLetters(postgres, keepSince) })] : []),
     ],
     draining: () => {
       draining = true;
     },
-    close: () => postgres.close(),
+    async close() {
+      await dispatcher?.close();
+      await api?.close();
+      await catalogue?.close();
+      await postgres.close();
+    },
   };
 }
 
-function buildIngest(config: Config, { clock, logger, onFatal }: FlowOptions, postgres: Postgres, metrics: Metrics): Ingest {
-  const kafka = createKafka(config.kafka, logger);
-  const ingest = createIngest({
-    config: config.ingest,
-    topicPrefix: config.kafka.topicPrefix,
-    kafka,
-    producer: createProducer(kafka),
-    codec: createCodec(createRegistry(config.registry)),
-    postgres,
+/** Nobody waits longer for an answer of the API. */
+const API_STATEMENT_MS = 5_000;
+
+/** Few retries of the client's own: the relay waits better, because it looks whether its shards are still its own. */
+const RELAY_RETRIES = 4;
+
+function buildRelay(config: Config, { clock, logger, onFatal }: FlowOptions, metrics: Metrics): Relay {
+  return new Relay({
+    openSession: () => openSession(config.postgres, { ...RELAY_SESSION, logger, applicationName: `${config.kafka.clientId} relay` }),
+    producer: createProducer(createKafka(config.kafka, logger, { retries: RELAY_RETRIES })),
     clock,
-    logger,
-    observer: ingestMetrics(metrics, { clock, logger }),
+    observer: relayMetrics(metrics, logger),
     onFatal,
   });
-  const group = config.ingest.groupId;
-  metrics.beforeScrape(() => {
-    metrics.recordsLag.reset();
-    metrics.lagSeconds.reset();
-    for (const { topic, partition, records, seconds } of ingest.readLag()) {
-      metrics.recordsLag.set({ topic, partition, group }, records);
-      metrics.lagSeconds.set({ topic, partition }, seconds);
-    }
-  });
-  metrics.beforeScrape(async () => {
-    try {
-      const [parked, unpublished] = [await countParked(postgres.prisma), await countUnpublished(postgres.prisma)];
+}
+
+function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, onFatal, wakeRelay }: Shared): Ingest {
+  metrics.countBeforeScrape({
+    logger,
+    what: 'counts of waiting rows not read',
+    async read() {
+      const parked = await countParked(postgres.prisma);
       metrics.parkedUsers.set(parked.users);
       metrics.parkedEvents.set(parked.events);
-      metrics.dlqDepth.set(unpublished);
-    } catch (error) {
-      // PostgreSQL being away is what the other metrics are there to show: these three are unknown, the rest is still served.
-      logger.debug({ error: messageOf(error) }, 'counts of waiting rows not read');
-      for (const gauge of [metrics.parkedUsers, metrics.parkedEvents, metrics.dlqDepth]) gauge.set(Number.NaN);
-    }
+    },
+    unknown() {
+      for (const gauge of [metrics.parkedUsers, metrics.parkedEvents]) gauge.set(Number.NaN);
+    },
   });
-  return ingest;
+  const observer = ingestMetrics(metrics, { clock, logger });
+  const outboxLimit = createOutboxLimit({ postgres, clock, maxRows: config.outbox.maxRows });
+  return createIngest({ config: config.ingest, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, outboxLimit, postgres, clock, logger, observer, onEnqueued: wakeRelay, onFatal });
+}
+
+function buildDispatcher({ config, metrics, postgres, clock, logger, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; close: () => Promise<void> } {
+  const access = openAccess(config, { clock, logger, connectionName: `${config.kafka.clientId} dispatcher`, ...accessMetrics(metrics) });
+  watchMarketplace(metrics, postgres, access, logger);
+  const observer = dispatcherMetrics(metrics, { clock, logger });
+  const service = createDispatcher({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer, onEnqueued: wakeRelay, onFatal });
+  const orders = createOrders({ config: config.orders, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: ordersMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal });
+  const bulkSync = config.bulkSync.jobs === 0 ? [] : [createBulkSync({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: bulkSyncMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal })];
+  return { service, orders, bulkSync, close: () => access.close() };
+}
+
+function buildSnapshots({ config, metrics, postgres, kafka, codec, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared, registry: Registry, catalogue: OpenCatalogue | undefined): SnapshotRole {
+  const observer = snapshotMetrics(metrics, { clock, logger });
+  return createSnapshots({ config, topicPrefix: config.kafka.topicPrefix, kafka, codec, registry, postgres, catalogue: catalogue?.catalogue, memory, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, onFatal });
+}
+
+function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared): SagaRole {
+  const observer = sagaMetrics(metrics, { clock, logger });
+  return createSagaRole({ config: config.saga, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, postgres, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, onFatal });
+}
+
+/** The API reads through connections of its own, so that nobody who asks much keeps events waiting, and plans as the ingest pool may not. */
+function buildApi({ config, metrics, postgres, purchase, clock, logger, wakeRelay, wakeDispatcher }: Shared, self: SelfDeps): { routes: Route[]; close: () => Promise<void> } {
+  const counts = readerMetrics(metrics);
+  const applicationName = `${config.kafka.clientId} reads`;
+  const least = (ms: number): number => Math.min(ms, API_STATEMENT_MS);
+  const limits = { poolMax: config.replicas.poolMax, statementTimeoutMs: least(config.postgres.statementTimeoutMs), lockTimeoutMs: least(config.postgres.lockTimeoutMs) };
+  const primary = createPostgres({ ...config.postgres, ...limits }, { logger, clock, applicationName, keyLookupsOnly: false, onPoolWait: (ms) => counts.onPoolWait('reads', ms) });
+  const readers = createReaders(config.replicas, config.postgres, { primary, logger, clock, applicationName, ...counts });
+  watchReaders(metrics, primary.pool, readers, logger);
+  const close = async (): Promise<void> => {
+    await readers.close();
+    await primary.close();
+  };
+  const operate: ApiDeps['operate'] = async (target, verb, by) => {
+    const done = await operateSaga({ postgres, clock, purchase, onRetry: () => undefined }, target, verb, by);
+    wakeRelay();
+    wakeDispatcher();
+    return done;
+  };
+  return { routes: [...apiRoutes({ readers, postgres, self, operate }), ...consoleRoutes()], close };
 }

@@ -1,3 +1,5 @@
+import { onAbort } from './abort.ts';
+
 /** The only places time and chance enter the program. Tests hand in their own. */
 export interface Clock {
   /** Wall time in milliseconds since 1970. */
@@ -17,14 +19,13 @@ export const systemClock: Clock = {
   sleep: (ms, signal) =>
     new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason as Error);
-      const onAbort = (): void => {
-        clearTimeout(timer);
-        reject(signal?.reason as Error);
-      };
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort);
+        forget?.();
         resolve();
       }, ms);
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const forget = signal && onAbort(signal, () => {
+        clearTimeout(timer);
+        reject(signal.reason as Error);
+      });
     }),
 };

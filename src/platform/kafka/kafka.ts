@@ -1,6 +1,7 @@
-import kafkajs, { Kafka, type SASLOptions } from 'kafkajs';
+import kafkajs, { Kafka, type Admin, type SASLOptions } from 'kafkajs';
 import type { KafkaConfig } from '../../config.ts';
 import { BrxError, messageOf } from '../../errors.ts';
+import { systemClock, type Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { registerCodecs } from './compression.ts';
 import { kafkajsLogLevel, pinoLogCreator } from './kafka-log.ts';
@@ -41,4 +42,37 @@ export function kafkaUnavailable(error: unknown, doing: string, brokers?: readon
   if (error instanceof BrxError) return error;
   const which = brokers === undefined ? 'the brokers of BRX_KAFKA_BROKERS are' : `a broker of BRX_KAFKA_BROKERS (${brokers.join(', ')}) is`;
   return new BrxError('BRX_KAFKA_UNAVAILABLE', `Kafka did not let us ${doing}: ${messageOf(error)}`, { cause: error, remedy: `see that ${which} up and reachable from here` });
+}
+
+/** Hands `use` an admin client, and closes it whatever happens. `doing` is for people: what kafkajs throws is told as BRX_KAFKA_UNAVAILABLE. */
+export async function withAdmin<Result>(kafka: Kafka, use: (admin: Admin) => Promise<Result>, doing = 'read topics and offsets'): Promise<Result> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    return await use(admin);
+  } catch (error) {
+    throw kafkaUnavailable(error, doing);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+const MOVED = /^(?:NOT_LEADER_FOR_PARTITION|LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION|NOT_COORDINATOR_FOR_GROUP|GROUP_COORDINATOR_NOT_AVAILABLE|GROUP_LOAD_IN_PROGRESS)$/;
+const MOVED_ATTEMPTS = 6;
+const MOVED_PAUSE_MS = 200;
+
+/**
+ * Asks again for some seconds while leaders and coordinators move, as they do when a broker starts or a topic is new: it then says that it is not the one, and kafkajs's
+ * admin client passes that on. `anew`: what makes it ask anew who is.
+ */
+export async function askWhileMoving<Result>(ask: () => Promise<Result>, { clock = systemClock, anew = () => Promise.resolve() }: { readonly clock?: Pick<Clock, 'sleep'>; readonly anew?: () => Promise<void> } = {}): Promise<Result> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (attempt === MOVED_ATTEMPTS || !MOVED.test(error instanceof Error && 'type' in error ? String(error.type) : '')) throw error;
+      await clock.sleep(attempt * MOVED_PAUSE_MS);
+      await anew();
+    }
+  }
 }

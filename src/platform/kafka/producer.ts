@@ -1,5 +1,6 @@
 import { CompressionTypes, type ICustomPartitioner, type Kafka, type Producer as KafkajsProducer } from 'kafkajs';
 import { murmur2OfBytes } from '../../contract/index.ts';
+import { BrxError, messageOf } from '../../errors.ts';
 import { kafkaUnavailable } from './kafka.ts';
 
 /** A record on its way to Kafka. */
@@ -18,21 +19,28 @@ export interface OutgoingMessage {
 export interface Producer {
   connect(): Promise<void>;
   /**
-   * Resolves when all of it is acknowledged. Rejects with BRX_KAFKA_UNAVAILABLE once kafkajs has given up: then any part of the batch
-   * may be in the log, and the same batch must be sent again, first; receivers tell copies by their event id.
+   * Resolves when all of it is acknowledged. Rejects with BRX_KAFKA_UNAVAILABLE once kafkajs has given up, and with
+   * BRX_KAFKA_REFUSED when a record in it will never be taken (too large): either way any part of the batch may be in the log, and
+   * what was not refused must be sent again, first; receivers tell copies by their event id.
    */
   sendBatch(messages: readonly OutgoingMessage[]): Promise<void>;
   disconnect(): Promise<void>;
 }
 
-/** As Java: murmur2 of the key's bytes, masked to positive; records without a key go round. */
+/**
+ * As Java: murmur2 of the key's bytes, masked to positive. A record without a key goes by its value instead of in turn: kafkajs asks
+ * again for every record of a request it repeats, and another answer would let the broker take new records for known ones.
+ */
 export const murmur2Partitioner: ICustomPartitioner = () => {
-  let next = 0;
-  return ({ partitionMetadata, message }) => {
-    if (message.partition !== undefined && message.partition !== null) return message.partition;
+  return ({ topic, partitionMetadata, message }) => {
     const partitions = partitionMetadata.length;
-    if (message.key === null || message.key === undefined) return next++ % partitions;
-    return (murmur2OfBytes(typeof message.key === 'string' ? Buffer.from(message.key) : message.key) & 0x7fffffff) % partitions;
+    if (message.partition !== undefined && message.partition !== null) {
+      // kafkajs leaves a record for a partition it does not know out of the request, and reports success.
+      if (!partitionMetadata.some(({ partitionId }) => partitionId === message.partition)) throw new BrxError('BRX_KAFKA_REFUSED', `${topic} has ${partitions} partitions, and no partition ${message.partition}`);
+      return message.partition;
+    }
+    const bytes = message.key ?? message.value ?? '';
+    return (murmur2OfBytes(typeof bytes === 'string' ? Buffer.from(bytes) : bytes) & 0x7fffffff) % partitions;
   };
 };
 
@@ -82,11 +90,38 @@ export function createProducer(kafka: Kafka, options: { gzip?: boolean } = {}): 
           await producer.sendBatch({ topicMessages: byTopic(messages), acks: ALL_REPLICAS, compression: options.gzip === true ? CompressionTypes.GZIP : CompressionTypes.None });
         } catch (error) {
           await discard();
-          throw kafkaUnavailable(error, `publish ${messages.length} records`);
+          throw unsent(error, messages);
         }
       }),
     disconnect: () => inTurn(discard),
   };
+}
+
+/** Kafka's errors that say: not this record, not ever. */
+const REFUSALS: ReadonlySet<unknown> = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD', 'INVALID_TIMESTAMP']);
+
+/** Whether what a send threw means that a record in it will never be taken, whatever one waits for. */
+export function isRefusedByKafka(error: unknown): boolean {
+  if (error instanceof BrxError && error.code === 'BRX_KAFKA_REFUSED') return true;
+  return error instanceof Error && (REFUSALS.has(typeOf(error)) || isRefusedByKafka(error.cause));
+}
+
+function unsent(error: unknown, messages: readonly OutgoingMessage[]): BrxError {
+  const records = messages.length;
+  if (isRefusedByKafka(error)) {
+    return new BrxError('BRX_KAFKA_REFUSED', `Kafka refuses ${records === 1 ? 'the record' : `one of ${records} records`}: ${messageOf(error)}`, { cause: error, remedy: 'raise max.message.bytes of the topic, or give the record up' });
+  }
+  if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') {
+    const topics = [...new Set(messages.map(({ topic }) => topic))].join(', ');
+    return new BrxError('BRX_KAFKA_UNAVAILABLE', `Kafka does not know ${topics.includes(',') ? `one of the topics ${topics}` : `topic ${topics}`}`, { cause: error, remedy: 'run `brx-sync topics apply`' });
+  }
+  return kafkaUnavailable(error, `publish ${records} records`);
+}
+
+/** Kafka's name of an error, however deep kafkajs has wrapped it. */
+function typeOf(error: unknown): unknown {
+  if (!(error instanceof Error)) return undefined;
+  return 'type' in error && error.type !== undefined ? error.type : typeOf(error.cause);
 }
 
 type KafkajsMessage = { key: Buffer | string | null; value: Buffer | null; headers?: Record<string, Buffer | string | (Buffer | string)[]>; partition?: number; timestamp?: string };

@@ -56,24 +56,31 @@ export async function openTopicAdmin(kafka: Kafka): Promise<TopicAdmin> {
             },
           ],
         });
-        if (created && !validateOnly) await leadersElected(admin, name);
+        if (created && !validateOnly) await leadersLead(admin, [name]);
         return created;
       }),
     close: () => admin.disconnect(),
   };
 }
 
-const LEADERS_MS = 15_000;
-const POLL_MS = 100;
+const LEADERS_MS = 30_000;
+const POLL_MS = 50;
 
-/** Resolves once every partition has a leader; the last failure if that takes too long. */
-async function leadersElected(admin: Admin, name: string): Promise<void> {
+/**
+ * Resolves once every partition of topics that were just created has a leader that leads: metadata names it a moment before that broker has
+ * taken the partition up, and whoever asks it for offsets until then is told that it is not the leader, which kafkajs does not try again.
+ * Rejects with the last failure if that takes too long.
+ */
+export async function leadersLead(admin: Admin, names: readonly string[]): Promise<void> {
   const deadline = systemClock.monotonic() + LEADERS_MS;
   for (;;) {
-    let problem: unknown = new Error(`no leader for some partitions within ${LEADERS_MS / 1_000} s`);
+    let problem: unknown = new Error(`no leader for some partitions of ${names.join(', ')} within ${LEADERS_MS / 1_000} s`);
     try {
-      const { topics } = await admin.fetchTopicMetadata({ topics: [name] });
-      if (topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return;
+      const { topics } = await admin.fetchTopicMetadata({ topics: [...names] });
+      if (topics.length === names.length && topics.every(({ partitions }) => partitions.length > 0 && partitions.every(({ leader }) => leader >= 0))) {
+        for (const name of names) await admin.fetchTopicOffsets(name);
+        return;
+      }
     } catch (error) {
       problem = error;
     }

@@ -13,6 +13,8 @@ export interface PoolOptions {
   applicationName: string;
   /** True for a pool whose every statement looks up keys it was handed in arrays; see KEY_LOOKUPS. */
   keyLookupsOnly: boolean;
+  /** The schema all statements mean, instead of the role's own. */
+  schema?: string | undefined;
   /** Milliseconds each caller waited for its connection, connecting included; also for those that gave up. */
   onWait?: (ms: number) => void;
 }
@@ -65,6 +67,7 @@ class MeasuredPool extends pg.Pool {
 export function createPool(config: PostgresConfig, options: PoolOptions): pg.Pool {
   const { logger } = options;
   refuseUrlSettings(config.url);
+  const settings = [...(options.keyLookupsOnly ? KEY_LOOKUPS : []), ...(options.schema === undefined ? [] : [`search_path=${options.schema}`])];
   const pool = new MeasuredPool(
     {
       connectionString: config.url,
@@ -77,7 +80,7 @@ export function createPool(config: PostgresConfig, options: PoolOptions): pg.Poo
       lock_timeout: config.lockTimeoutMs,
       idle_in_transaction_session_timeout: config.idleTransactionTimeoutMs,
       application_name: options.applicationName,
-      ...(options.keyLookupsOnly ? { options: KEY_LOOKUPS.map((setting) => `-c ${setting}`).join(' ') } : {}),
+      ...(settings.length > 0 ? { options: settings.map((setting) => `-c ${setting}`).join(' ') } : {}),
     },
     options.clock,
     options.onWait,

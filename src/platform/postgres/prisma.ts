@@ -6,8 +6,8 @@ import { WHO_AM_I } from './postgres.sql.ts';
 import { statementName } from './statements.ts';
 
 /** Prisma over our pool. Errors of connections are logged by the pool itself, which sees them all. */
-export function createPrisma(pool: pg.Pool): PrismaClient {
-  return new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => statementName(sql) }), errorFormat: 'minimal' });
+export function createPrisma(pool: pg.Pool, schema?: string): PrismaClient {
+  return new PrismaClient({ adapter: new PrismaPg(pool, { statementNameGenerator: ({ sql }) => statementName(sql), ...(schema !== undefined && { schema }) }), errorFormat: 'minimal' });
 }
 
 interface Identity {

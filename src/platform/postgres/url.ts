@@ -16,8 +16,8 @@ const REFUSED: Readonly<Record<string, string>> = {
  * Throws BRX_CONFIG for a database URL with parameters that do not do what they look like. pg lets the URL win over what the
  * program sets (so `?query_timeout=` would open the trap the pool must not have), and Prisma's own parameters mean nothing to it.
  */
-export function refuseUrlSettings(url: string): void {
+export function refuseUrlSettings(url: string, variable = 'BRX_DATABASE_URL'): void {
   const names = [...new Set(new URL(url).searchParams.keys())].filter((name) => Object.hasOwn(REFUSED, name));
   if (names.length === 0) return;
-  throw new BrxError('BRX_CONFIG', `BRX_DATABASE_URL must not have the parameter${names.length > 1 ? 's' : ''} ${names.join(', ')}`, { remedy: names.map((name) => `instead of ${name}: ${REFUSED[name]}`).join('; ') });
+  throw new BrxError('BRX_CONFIG', `${variable} must not have the parameter${names.length > 1 ? 's' : ''} ${names.join(', ')}`, { remedy: names.map((name) => `instead of ${name}: ${REFUSED[name]}`).join('; ') });
 }

@@ -1,0 +1,2 @@
+export { createMysql, type Mysql, type MysqlOptions } from './mysql.ts';
+export type { Row, RunStatement } from './server.ts';

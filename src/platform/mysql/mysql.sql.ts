@@ -1,0 +1,1 @@
+export const PING = 'SELECT 1';

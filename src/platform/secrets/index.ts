@@ -1,0 +1,2 @@
+export { createKeyring, type Keyring, type Sealed } from './keyring.ts';
+export { parseSecretKeys, type SecretKey } from './keys.ts';
