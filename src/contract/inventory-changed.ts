@@ -2,6 +2,12 @@ import { InventoryChangedSchema, type InventoryChanged } from './records.ts';
 import { EXACT_LONG_MAX, explain, isCurrency, isStorable, isTime, isUuid, LIMITS } from './rules.ts';
 
 /**
+ * The source of changes that BRX Sync itself publishes for orders on CardTrader; reserved. They tell what has happened there already, so they
+ * are never refused for want of stock, and the upstream, which did not cause them, is told of them as InventoryLevel.
+ */
+export const CARDTRADER_SOURCE = 'cardtrader';
+
+/**
  * The one record that arrives by the ten thousand a second gets a hand-written acceptor. zod is asked only when it refuses, to
  * say why: 0.9 µs an event instead of 3.5. test/contract/agreement.test.ts proves that both accept and refuse the same values.
  *

@@ -104,6 +104,9 @@ const moved = z.strictObject({ ...remoteStock, product_id: longFrom(1), quantity
 export const RemoteStockTakenSchema = moved;
 export const RemoteStockReturnedSchema = moved;
 export const RemoteStockRefusedSchema = z.strictObject({ ...remoteStock, product_id: optional(longFrom(1)), reason: word, occurred_at: time });
+export const RemoteStockUnknownSchema = RemoteStockRefusedSchema;
+
+export const PurchaseAdvancedSchema = z.strictObject({ event_id: uuid, purchase_id: uuid, user_id: uuid, version: intFrom(1), fact: word, state: word, reason: optional(word), occurred_at: time });
 
 /** Full names and schemas by short name; the short name is unique over all namespaces. The subject in the registry is the full name. */
 export const RECORDS = {
@@ -117,6 +120,8 @@ export const RECORDS = {
   RemoteStockTaken: { fullName: 'brx.saga.RemoteStockTaken', schema: RemoteStockTakenSchema },
   RemoteStockRefused: { fullName: 'brx.saga.RemoteStockRefused', schema: RemoteStockRefusedSchema },
   RemoteStockReturned: { fullName: 'brx.saga.RemoteStockReturned', schema: RemoteStockReturnedSchema },
+  RemoteStockUnknown: { fullName: 'brx.saga.RemoteStockUnknown', schema: RemoteStockUnknownSchema },
+  PurchaseAdvanced: { fullName: 'brx.saga.PurchaseAdvanced', schema: PurchaseAdvancedSchema },
 } as const satisfies Record<string, { fullName: `brx.${string}`; schema: z.ZodType<{ event_id: string; user_id: string }> }>;
 
 export type RecordName = keyof typeof RECORDS;
@@ -135,6 +140,8 @@ export type PurchaseReserved = RecordOf<'PurchaseReserved'>;
 export type RemoteStockTaken = RecordOf<'RemoteStockTaken'>;
 export type RemoteStockRefused = RecordOf<'RemoteStockRefused'>;
 export type RemoteStockReturned = RecordOf<'RemoteStockReturned'>;
+export type RemoteStockUnknown = RecordOf<'RemoteStockUnknown'>;
+export type PurchaseAdvanced = RecordOf<'PurchaseAdvanced'>;
 
 export const RECORD_NAMES = Object.keys(RECORDS) as RecordName[];
 

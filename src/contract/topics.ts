@@ -30,7 +30,7 @@ const topic = (name: string, retentionDays: number, writtenBy: string, records: 
 
 export const TOPICS = {
   marketplaceEvents: topic('brx.marketplace-events', 7, 'producers; BRX Sync, for sales on CardTrader', ['InventoryChanged', 'PurchaseRequested', 'PurchaseCancelled']),
-  sagaEvents: topic('brx.saga-events', 7, 'BRX Sync', ['PurchaseReserved', 'RemoteStockTaken', 'RemoteStockRefused', 'RemoteStockReturned']),
+  sagaEvents: topic('brx.saga-events', 7, 'BRX Sync', ['PurchaseReserved', 'PurchaseAdvanced', 'RemoteStockTaken', 'RemoteStockRefused', 'RemoteStockReturned', 'RemoteStockUnknown']),
   purchaseOutcomes: topic('brx.purchase-outcomes', 7, 'BRX Sync', ['PurchaseSettled']),
   inventoryLevels: topic('brx.inventory-levels', 7, 'BRX Sync', ['InventoryLevel']),
   inventorySnapshots: topic('brx.inventory-snapshots', 3, 'BRX Sync', ['InventorySnapshotChunk']),

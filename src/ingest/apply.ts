@@ -1,12 +1,12 @@
-import { laneOf } from '../contract/index.ts';
 import { BrxError } from '../errors.ts';
-import { lockLanes, readStock, StockFold } from '../inventory/index.ts';
+import { readStock, StockFold } from '../inventory/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint, isArmed } from '../platform/fault-points.ts';
-import { DatabaseFailure, inTransaction, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import { DatabaseFailure, inTransaction, lockUsers, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { applyChunk, type ChunkResult } from './chunk.ts';
 import { appendParkedEvents, parkUser } from './parking.sql.ts';
-import type { Entry, EventEntry } from './record.ts';
+import type { PurchaseContext } from '../purchase/index.ts';
+import type { IngestEntry, MarketplaceEntry } from './record.ts';
 
 export interface ApplyDeps {
   readonly postgres: Postgres;
@@ -14,6 +14,7 @@ export interface ApplyDeps {
   readonly consumerGroup: string;
   readonly horizonMs: number;
   readonly maxParkedUsers: number;
+  readonly purchase: PurchaseContext;
   readonly onRetry: (failure: DatabaseFailure) => void;
 }
 
@@ -27,7 +28,7 @@ export interface ApplyDeps {
  * - a transaction takes too long: halved likewise; one event that takes too long is the database's trouble, not the event's;
  * - it is not the database we were written for (a missing table): throws, and the process stops.
  */
-export async function applyOrPark(deps: ApplyDeps, entries: readonly Entry[]): Promise<ChunkResult> {
+export async function applyOrPark(deps: ApplyDeps, entries: readonly IngestEntry[]): Promise<ChunkResult> {
   const failure = await attempt(deps, entries);
   if (!(failure instanceof DatabaseFailure)) return failure;
 
@@ -37,17 +38,18 @@ export async function applyOrPark(deps: ApplyDeps, entries: readonly Entry[]): P
     const middle = entries.length >> 1;
     const first = await applyOrPark(deps, entries.slice(0, middle));
     const second = await applyOrPark(deps, entries.slice(middle));
-    return { outcomes: [...first.outcomes, ...second.outcomes], deadLetters: [...first.deadLetters, ...second.deadLetters] };
+    return { outcomes: [...first.outcomes, ...second.outcomes], deadLetters: [...first.deadLetters, ...second.deadLetters], enqueued: first.enqueued + second.enqueued };
   }
   if (failure.kind === 'timeout') throw toBrxError(failure);
   if (only.kind === 'dead') throw new BrxError('BRX_INTERNAL', `a dead letter cannot be stored: ${failure.message}`, { cause: failure });
   faultPoint('ingest.before-park');
-  return { outcomes: [await park(deps, only, failure)], deadLetters: [] };
+  return { outcomes: [await park(deps, only, failure)], deadLetters: [], enqueued: 0 };
 }
 
 /** One transaction. Returns the failure if halving can help, throws every other one. */
-async function attempt(deps: ApplyDeps, entries: readonly Entry[]): Promise<ChunkResult | DatabaseFailure> {
-  const rules = { consumerGroup: deps.consumerGroup, tooOldBefore: deps.clock.now() - deps.horizonMs, respectParking: true };
+async function attempt(deps: ApplyDeps, entries: readonly IngestEntry[]): Promise<ChunkResult | DatabaseFailure> {
+  const now = deps.clock.now();
+  const rules = { consumerGroup: deps.consumerGroup, now, tooOldBefore: now - deps.horizonMs, respectParking: true, purchase: deps.purchase };
   try {
     return await inTransaction(deps.postgres, (tx) => applyChunk(tx, entries, rules), {
       onRetry: deps.onRetry,
@@ -60,10 +62,10 @@ async function attempt(deps: ApplyDeps, entries: readonly Entry[]): Promise<Chun
 }
 
 /** Parks the user of an event the database refuses, in a transaction of its own, with the event first in line. */
-async function park(deps: ApplyDeps, entry: EventEntry, failure: DatabaseFailure): Promise<'parked' | 'duplicate'> {
+async function park(deps: ApplyDeps, entry: MarketplaceEntry, failure: DatabaseFailure): Promise<'parked' | 'duplicate'> {
   const { user_id: userId, event_id: eventId } = entry.event;
   const work = async (tx: Transaction): Promise<'parked' | 'duplicate'> => {
-    await lockLanes(tx, [laneOf(userId)]);
+    await lockUsers(tx, [userId]);
     // It was refused in another transaction: whoever took the partition over since may have applied it, when the cause was gone.
     if ((await readStock(tx, new StockFold(), [eventId])).size > 0) return 'duplicate';
     const parkedUsers = await parkUser(tx, userId, failure.kind, failure.message);

@@ -1,99 +1,105 @@
 import type { IngestConfig } from '../config.ts';
 import { TOPICS, topicName } from '../contract/index.ts';
 import type { BrxError } from '../errors.ts';
+import type { OutboxLimit } from '../outbox/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import type { Codec, Kafka, Producer } from '../platform/kafka/index.ts';
+import { createHealth, EndOffsets, PartitionConsumer, type ConsumerHealth, type ConsumerReading, type GroupMemory } from '../platform/consumer/index.ts';
+import type { Codec, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
-import { IngestConsumer } from './consumer.ts';
-import { DeadLetterPublisher } from './dead-letters.ts';
-import { Decoder } from './decode.ts';
-import { EndOffsets } from './end-offsets.ts';
-import { createHealth, type IngestHealth } from './health.ts';
-import type { IngestObserver } from './observer.ts';
+import type { ApplyDeps } from './apply.ts';
+import type { PurchaseContext } from '../purchase/index.ts';
+import { Decoder } from '../records/index.ts';
+import { chunkHandler } from './handle.ts';
+import type { IngestObserver, IngestResult } from './observer.ts';
+import { MARKETPLACE_RECORDS } from './record.ts';
 
-export { Decoder } from './decode.ts';
-export { listDeadLetters, pruneDeadLetters } from './dead-letters.ts';
-export type { DeadLetter } from './dead-letters.sql.ts';
-export { countUnpublished } from './dead-letters.sql.ts';
+export type { ApplyDeps } from './apply.ts';
+export { bornAt } from './chunk.ts';
+export { chunkHandler } from './handle.ts';
 export { ingestMetrics } from './metrics.ts';
-export type { CommittedChunk, IngestObserver } from './observer.ts';
-export { discardParkedEvents, listParkedUsers, retryParkedUser, type ParkingDeps, type RetryResult } from './parking.ts';
-export { countParked, type ParkedUser } from './parking.sql.ts';
-export { DEAD_LETTER_REASONS, type DeadLetterReason, type Outcome } from './record.ts';
+export type { IngestObserver, IngestResult } from './observer.ts';
+export { discardParkedEvents, listParkedUsers, parkedTarget, retryParkedUser, type ParkingDeps, type RetryResult } from './parking.ts';
+export { readWaiting, rehearseParkedUser, type Rehearsed } from './rehearse.ts';
+export { countParked, selectParkedPage, type ParkedUser } from './parking.sql.ts';
+export { MARKETPLACE_RECORDS, type MarketplaceRecord, type Outcome } from './record.ts';
 
 export interface IngestDeps {
   readonly config: IngestConfig;
   readonly topicPrefix: string;
   readonly kafka: Kafka;
-  readonly producer: Producer;
   readonly codec: Codec;
   readonly postgres: Postgres;
+  readonly purchase: PurchaseContext;
+  /** Of where the group had been. */
+  readonly memory?: GroupMemory;
+  /** Asked before each chunk. */
+  readonly outboxLimit: OutboxLimit;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly observer: IngestObserver;
+  /** Something was committed to the outbox. */
+  readonly onEnqueued: () => void;
   readonly onFatal: (error: BrxError) => void;
 }
 
 export interface Ingest {
   /** In the order they are started. */
   readonly services: readonly Service[];
-  readonly health: IngestHealth;
-  /** Exact lag of the partitions this instance owns. */
-  readLag(): { topic: string; partition: number; records: number; seconds: number }[];
+  readonly health: ConsumerHealth;
+  /** Exact lag of the partitions this instance owns, and whether its consumer moves. */
+  reading(): ConsumerReading;
 }
 
-/** The ingest role: records of `brx.marketplace-events` into PostgreSQL, dead letters out to their topic. */
+/** The ingest role: records of `brx.marketplace-events` into PostgreSQL; what it has to say goes into the outbox. */
 export function createIngest(deps: IngestDeps): Ingest {
   const { config, clock, logger, postgres, observer } = deps;
   const topic = topicName(deps.topicPrefix, TOPICS.marketplaceEvents);
-  const deadLetters = new DeadLetterPublisher({
+  const apply: ApplyDeps = {
     postgres,
     clock,
-    logger,
-    producer: deps.producer,
-    onPublished: (count) => observer.deadLettersPublished(count),
-    onFatal: deps.onFatal,
-  });
-  const consumer = new IngestConsumer({
+    consumerGroup: config.groupId,
+    horizonMs: config.horizonMs,
+    maxParkedUsers: config.maxParkedUsers,
+    purchase: deps.purchase,
+    onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind),
+  };
+  const handle = chunkHandler(new Decoder(deps.codec, MARKETPLACE_RECORDS), apply);
+  const answers = (question: Promise<void>): Promise<boolean> =>
+    question.then(
+      () => true,
+      () => false,
+    );
+  const consumer = new PartitionConsumer<IngestResult>({
+    name: 'ingest',
     kafka: deps.kafka,
     topic,
     groupId: config.groupId,
     sessionTimeoutMs: config.sessionTimeoutMs,
     rebalanceTimeoutMs: config.rebalanceTimeoutMs,
     concurrency: config.concurrency,
-    chunkEvents: config.chunkEvents,
-    decoder: new Decoder(deps.codec),
-    apply: {
-      postgres,
-      clock,
-      consumerGroup: config.groupId,
-      horizonMs: config.horizonMs,
-      maxParkedUsers: config.maxParkedUsers,
-      onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind),
+    chunkRecords: config.chunkEvents,
+    handle: async (records) => {
+      await deps.outboxLimit.check();
+      const result = await handle(records);
+      if (result.enqueued > 0) deps.onEnqueued(); // before the offset is committed: nobody waits for that
+      return result;
     },
+    nothing: { types: [], misrouted: 0, outcomes: [], deadLetters: [], enqueued: 0 },
     clock,
     logger,
-    observer: {
-      ...observer,
-      chunkCommitted(chunk) {
-        observer.chunkCommitted(chunk);
-        if (chunk.deadLetters.length > 0) deadLetters.wake();
-      },
-    },
-    probe: async (error) => {
-      if (!error.code.startsWith('BRX_DATABASE_')) return true; // the next try asks whatever it was
-      return postgres.ping().then(
-        () => true,
-        () => false,
-      );
+    observer,
+    probe: async ({ code }) => {
+      if (code === 'BRX_OUTBOX_FULL') return answers(deps.outboxLimit.check());
+      return code.startsWith('BRX_DATABASE_') ? answers(postgres.ping()) : true; // the next try asks whatever it was
     },
     onFatal: deps.onFatal,
+    faults: { handled: 'ingest.commit-acknowledged', offsetCommitted: 'ingest.offset-committed' },
   });
   return {
-    services: [deadLetters, consumer, new EndOffsets({ kafka: deps.kafka, topic, groupId: config.groupId, lag: consumer.lag, clock, logger })],
-    health: createHealth({ consumer, postgres, stillLimitMs: 2 * config.sessionTimeoutMs + 2 * postgres.config.transactionTimeoutMs }),
-    readLag: () => consumer.lag.read(clock.now()),
+    services: [consumer, new EndOffsets({ kafka: deps.kafka, topic, groupId: config.groupId, lag: consumer.lag, memory: deps.memory, clock, logger })],
+    health: createHealth(consumer, 2 * config.sessionTimeoutMs + 2 * postgres.config.transactionTimeoutMs),
+    reading: () => consumer.reading(),
   };
 }

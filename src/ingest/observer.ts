@@ -1,32 +1,15 @@
-import type { DeadLetterReason, Outcome } from './record.ts';
+import type { ConsumerObserver } from '../platform/consumer/index.ts';
+import type { ChunkResult } from './chunk.ts';
+import type { MarketplaceRecord } from './record.ts';
 
-/**
- * What the ingest role tells whoever watches it: metrics and logs in production, signals in tests ("await a signal, never
- * sleep"). Every value is computed before it is handed over; an observer changes nothing.
- */
-export interface IngestObserver {
-  chunkCommitted(chunk: CommittedChunk): void;
-  transactionRetried(reason: string): void;
-  /** The role waits for something that is away; `resumed` when it goes on. */
-  held(code: string, message: string): void;
-  resumed(): void;
-  /** Which partitions this instance owns from now on. */
-  assigned(partitions: readonly { topic: string; partition: number }[]): void;
-  crashed(error: Error, restarting: boolean): void;
-  heartbeat(): void;
-  deadLettersPublished(count: number): void;
+/** What one committed chunk of the ingest role has come to; `types[i]` and `outcomes[i]` belong to the chunk's record i. */
+export interface IngestResult extends ChunkResult {
+  readonly types: readonly (MarketplaceRecord | 'unusable')[];
+  /** Events that are not where murmur2 of their key puts them. */
+  readonly misrouted: number;
 }
 
-export interface CommittedChunk {
-  readonly topic: string;
-  readonly partition: number;
-  /** Last offset of the chunk. */
-  readonly offset: string;
-  readonly outcomes: readonly Outcome[];
-  /** Time each record was stamped at, milliseconds; same order as `outcomes`. */
-  readonly timestamps: readonly number[];
-  readonly deadLetters: readonly DeadLetterReason[];
-  readonly misrouted: number;
-  /** Decode to commit, milliseconds. */
-  readonly durationMs: number;
+/** What the ingest role tells whoever watches it. */
+export interface IngestObserver extends ConsumerObserver<IngestResult> {
+  transactionRetried(reason: string): void;
 }

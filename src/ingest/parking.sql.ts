@@ -1,6 +1,8 @@
-import { intArray, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
-import type { EventEntry, SourceRecord } from './record.ts';
-import { sourceColumns, sourceRecord, type SourceColumns } from './source-columns.ts';
+import { LANES } from '../contract/index.ts';
+import type { SourceRecord } from '../platform/consumer/index.ts';
+import { intArray, LANE_LOCK_CLASS, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
+import { sourceColumns, sourceRecord, type SourceColumns } from '../records/index.ts';
+import type { MarketplaceEntry } from './record.ts';
 
 export interface ParkedUser {
   userId: string;
@@ -21,7 +23,7 @@ export interface ParkedEvent {
 }
 
 /** Which of these events' users are parked, and which of the events are already waiting with them (delivered again). */
-export async function readParked(tx: Transaction, events: readonly EventEntry[]): Promise<{ userIds: Set<string>; eventIds: Set<string> }> {
+export async function readParked(tx: Transaction, events: readonly MarketplaceEntry[]): Promise<{ userIds: Set<string>; eventIds: Set<string> }> {
   const users = new Set(events.map(({ event }) => event.user_id));
   const parkedUsers = await tx.$queryRawUnsafe<{ user_id: string }[]>(
     'SELECT user_id FROM parked_users WHERE user_id = ANY($1::uuid[])',
@@ -37,8 +39,16 @@ export async function readParked(tx: Transaction, events: readonly EventEntry[])
   return { userIds, eventIds: new Set(rows.map((row) => row.event_id)) };
 }
 
-/** Parks a user (again: nothing changes but the error). Needs the user's lane. Returns how many users are parked now. */
+/** Second key, beyond every lane: taken last, by whoever holds a lane. */
+const COUNTING = LANES + 1;
+
+/**
+ * Parks a user (again: nothing changes but the error). Needs the user's lane. Returns how many users are parked now.
+ *
+ * One transaction at a time counts: two that park users of different lanes would not see each other's row, and both would find room for the last one.
+ */
 export async function parkUser(tx: Transaction, userId: string, reason: string, error: string): Promise<number> {
+  await tx.$executeRawUnsafe(`SELECT pg_advisory_xact_lock(${LANE_LOCK_CLASS}, ${COUNTING})`);
   await tx.$executeRawUnsafe(
     `INSERT INTO parked_users (user_id, reason, error) VALUES ($1::uuid, $2, $3)
          ON CONFLICT (user_id) DO UPDATE SET reason = EXCLUDED.reason, error = EXCLUDED.error`,
@@ -51,7 +61,7 @@ export async function parkUser(tx: Transaction, userId: string, reason: string, 
 }
 
 /** Puts events behind those already waiting; the identity column, drawn under the lane lock, is their order. */
-export async function appendParkedEvents(tx: Transaction, entries: readonly EventEntry[]): Promise<void> {
+export async function appendParkedEvents(tx: Transaction, entries: readonly MarketplaceEntry[]): Promise<void> {
   await tx.$executeRawUnsafe(
     `INSERT INTO parked_events (user_id, event_id, topic, partition, "offset", record_timestamp, record_key, record_value, record_headers)
      SELECT user_id, event_id, topic, partition, "offset", record_timestamp, record_key, record_value, record_headers::jsonb
@@ -102,13 +112,26 @@ export async function recordAttempt(tx: Transaction, userId: string, reason: str
   );
 }
 
+const PARKED_USERS = `SELECT u.user_id AS "userId", u.reason, u.error, u.parked_at AS "parkedAt", u.attempts, u.last_attempt_at AS "lastAttemptAt",
+       (SELECT count(*)::int FROM parked_events AS e WHERE e.user_id = u.user_id) AS events
+  FROM parked_users AS u`;
+
 export async function selectParkedUsers(database: Database, userId?: string): Promise<ParkedUser[]> {
   return database.$queryRawUnsafe<ParkedUser[]>(
-    `SELECT u.user_id AS "userId", u.reason, u.error, u.parked_at AS "parkedAt", u.attempts, u.last_attempt_at AS "lastAttemptAt",
-            (SELECT count(*)::int FROM parked_events AS e WHERE e.user_id = u.user_id) AS events
-       FROM parked_users AS u WHERE $1::uuid IS NULL OR u.user_id = $1::uuid
+    `${PARKED_USERS} WHERE $1::uuid IS NULL OR u.user_id = $1::uuid
       ORDER BY u.parked_at, u.user_id`,
     userId ?? null,
+  );
+}
+
+/** A page of them, longest first; to the millisecond, which is what a cursor can carry. */
+export async function selectParkedPage(database: Database, { after, limit }: { readonly after?: { readonly parkedAt: number; readonly userId: string } | undefined; readonly limit: number }): Promise<ParkedUser[]> {
+  return database.$queryRawUnsafe<ParkedUser[]>(
+    `${PARKED_USERS} WHERE $1::float8 IS NULL OR (date_trunc('milliseconds', u.parked_at), u.user_id) > (to_timestamp($1::float8 / 1000.0), $2::uuid)
+      ORDER BY date_trunc('milliseconds', u.parked_at), u.user_id LIMIT $3::int`,
+    after?.parkedAt ?? null,
+    after?.userId ?? null,
+    limit,
   );
 }
 

@@ -1,5 +1,5 @@
 import type { InventoryChanged } from '../contract/index.ts';
-import { applyToItem, unseenItem, type Item, type Refusal } from './item.ts';
+import { applyMove, applyToItem, unseenItem, type Item, type Refusal } from './item.ts';
 
 /** One row of the stock ledger: what one event did, or why it did nothing. */
 export interface LedgerRow {
@@ -16,6 +16,31 @@ export interface LedgerRow {
   readonly cause: string;
 }
 
+/** What a purchase does to an item: `move` of stock and of what is held, and how the ledger tells it. */
+export interface StockMove {
+  /** Id of the ledger row: of the event, or derived from it. */
+  readonly id: string;
+  readonly purchaseId: string;
+  /** P reserves, C is cancelled, T is sold, B is given back. */
+  readonly kind: 'P' | 'C' | 'T' | 'B';
+  /** As asked for. */
+  readonly quantity: number;
+  readonly onHand: number;
+  readonly held: number;
+  readonly outcome: 'applied' | 'stale' | 'rejected' | 'dead_lettered';
+  readonly cause: string;
+  /** Milliseconds since 1970. */
+  readonly occurredAt: number;
+}
+
+/** A move as the ledger keeps it: what really changed, and what was there afterwards. */
+export interface MoveRow extends StockMove {
+  readonly item: Item;
+  readonly previousId: string | null;
+  readonly delta: number;
+  readonly onHandAfter: number;
+}
+
 /**
  * The items one chunk touches, and the ledger rows it has earned. Pure: state in, events in order, state out. Whoever runs it
  * holds the lanes of all users in it (DESIGN section 5), so nobody else changes these items meanwhile.
@@ -26,6 +51,7 @@ export class StockFold {
   readonly #users = new Map<string, Map<string, Item>>();
   readonly #items: Item[] = [];
   readonly ledger: LedgerRow[] = [];
+  readonly moves: MoveRow[] = [];
 
   /** Every user touched. */
   get userIds(): string[] {
@@ -58,6 +84,7 @@ export class StockFold {
     const item = this.touch(event.user_id, event.item_id);
     const before = item.onHand;
     const refusal = applyToItem(item, event);
+    if (refusal === undefined) item.altered = true;
     this.#record(item, event, item.onHand - before, refusal);
     return refusal;
   }
@@ -65,6 +92,16 @@ export class StockFold {
   /** Records an event that an operator gave up on: it has no effect, and a replay will know it. */
   discard(event: InventoryChanged): void {
     this.#record(this.touch(event.user_id, event.item_id), event, 0, 'discarded');
+  }
+
+  /** Moves stock of an item, for a purchase; `onHand` and `held` of the move are what it adds. Earns exactly one ledger row. */
+  move(item: Item, move: StockMove): void {
+    const before = item.onHand;
+    if (move.onHand !== 0 || move.held !== 0) applyMove(item, move);
+    if (move.onHand !== 0) item.altered = true;
+    this.moves.push({ ...move, item, previousId: item.lastEventId, delta: item.onHand - before, onHandAfter: item.onHand });
+    item.changed = true;
+    if (item.exists) item.lastEventId = move.id;
   }
 
   #record(item: Item, event: InventoryChanged, delta: number, refusal: Refusal | 'discarded' | undefined): void {

@@ -1,4 +1,4 @@
-import type { InventoryChanged } from '../contract/index.ts';
+import { CARDTRADER_SOURCE, type InventoryChanged } from '../contract/index.ts';
 
 /** Bits of `inventory_items.flags`. */
 export const REMOVED = 1;
@@ -21,6 +21,8 @@ export interface Item {
   place: string | null;
   /** Whether an event of this chunk has reached it, so that it has a ledger row (and itself, if it exists, is to be written). */
   changed: boolean;
+  /** Whether what is on hand of it, its price, properties or card may be other than before. */
+  altered: boolean;
   onHand: number;
   held: number;
   version: number | null;
@@ -40,6 +42,7 @@ export function unseenItem(userId: string, itemId: string): Item {
     exists: false,
     place: null,
     changed: false,
+    altered: false,
     onHand: 0,
     held: 0,
     version: null,
@@ -73,9 +76,10 @@ export function applyToItem(item: Item, event: InventoryChanged): Refusal | unde
       if (onHand < 0) {
         item.flags |= DRIFTED;
         item.exists = true;
-        return 'would_go_negative';
+        if (event.source !== CARDTRADER_SOURCE) return 'would_go_negative';
       }
-      item.onHand = onHand;
+      // What was sold on CardTrader is sold: stock we believed in and did not have must not be offered on either side.
+      item.onHand = Math.max(0, onHand);
       break;
     }
     case 'REMOVE':
@@ -92,4 +96,16 @@ export function applyToItem(item: Item, event: InventoryChanged): Refusal | unde
   if (event.properties !== null) item.properties = event.properties;
   item.exists = true;
   return undefined;
+}
+
+/**
+ * Adds to stock and to what is held. A sale must not fail any more once CardTrader's side is done, so stock that a SET has lowered
+ * below what was held goes to 0 and no further, and the item is marked drifted: its number is not certain until the next SET.
+ */
+export function applyMove(item: Item, move: { readonly onHand: number; readonly held: number }): void {
+  const onHand = item.onHand + move.onHand;
+  if (onHand < 0) item.flags |= DRIFTED;
+  item.onHand = Math.min(Math.max(0, onHand), MAX_ON_HAND);
+  item.held += move.held;
+  item.flags = item.onHand < item.held ? item.flags | OVERSOLD : item.flags & ~OVERSOLD;
 }

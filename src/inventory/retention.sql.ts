@@ -1,5 +1,4 @@
-import { intArray, type Transaction } from '../platform/postgres/index.ts';
-import { LANE_LOCK_CLASS } from './stock.sql.ts';
+import { intArray, LANE_LOCK_CLASS, type Transaction } from '../platform/postgres/index.ts';
 
 /** Second key of the walker's lock, beyond every lane. */
 const WALKER = 1_000;

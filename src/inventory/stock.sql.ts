@@ -1,27 +1,6 @@
-import { LANES } from '../contract/index.ts';
 import { codeArray, DatabaseFailure, intArray, nameStatement, textArray, uuidArray, type Transaction } from '../platform/postgres/index.ts';
-import type { StockFold } from './fold.ts';
+import type { MoveRow, StockFold } from './fold.ts';
 import type { Item } from './item.ts';
-
-/** First key of every lane lock: "BRX" in ASCII. */
-export const LANE_LOCK_CLASS = 0x42_52_58;
-
-const LOCK_LANES = nameStatement(
-  `SELECT pg_advisory_xact_lock(${LANE_LOCK_CLASS}, lane) FROM unnest($1::int[]) AS lane`,
-  'lock_lanes',
-);
-
-/**
- * Takes the lanes of a transaction, in ascending order whatever order they come in, and holds them until it ends. A statement of
- * its own, before any read: under READ COMMITTED a statement sees what was committed when it *began*, so a read in the same
- * statement as the lock would see the state from before the wait.
- */
-export async function lockLanes(tx: Transaction, lanes: Iterable<number>): Promise<void> {
-  const sorted = [...new Set(lanes)].sort((a, b) => a - b);
-  if (sorted.length === 0) return;
-  if (sorted.some((lane) => lane < 0 || lane >= LANES)) throw new RangeError(`lane out of range: ${sorted.join(', ')}`);
-  await tx.$executeRawUnsafe(LOCK_LANES, intArray(sorted));
-}
 
 /*
  * Parameters of the two statements below name each user once and let rows point at it (and ledger rows at their item) by index:
@@ -118,14 +97,15 @@ function userColumns(items: readonly Item[]): [Buffer, string] {
  */
 const WRITE_STOCK = nameStatement(
   `WITH items AS MATERIALIZED (
-     SELECT ($1::uuid[])[user_index] AS user_id, item_id, place, blueprint_id, on_hand, price_cents, currency, properties::jsonb AS properties, version, flags, last_event_id
-       FROM unnest($2::int[], $3::uuid[], $4::tid[], $5::bigint[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::uuid[])
-         AS i (user_index, item_id, place, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
+     SELECT ($1::uuid[])[user_index] AS user_id, item_id, place, blueprint_id, on_hand, held, price_cents, currency, properties::jsonb AS properties, version, flags, last_event_id
+       FROM unnest($2::int[], $3::uuid[], $4::tid[], $5::bigint[], $6::int[], $7::bigint[], $8::text[], $9::text[], $10::bigint[], $11::smallint[], $12::uuid[], $25::int[])
+         AS i (user_index, item_id, place, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id, held)
       WHERE last_event_id IS NOT NULL),
    updated AS (
      UPDATE inventory_items AS t
         SET blueprint_id = coalesce(i.blueprint_id, t.blueprint_id),
             on_hand = i.on_hand,
+            held = i.held,
             price_cents = coalesce(i.price_cents, t.price_cents),
             currency = coalesce(i.currency, t.currency),
             properties = coalesce(i.properties, t.properties),
@@ -137,8 +117,8 @@ const WRITE_STOCK = nameStatement(
       WHERE t.ctid = i.place AND t.user_id = i.user_id AND t.item_id = i.item_id
      RETURNING 1),
    inserted AS (
-     INSERT INTO inventory_items (user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id)
-     SELECT user_id, item_id, blueprint_id, on_hand, price_cents, currency, properties, version, flags, last_event_id
+     INSERT INTO inventory_items (user_id, item_id, blueprint_id, on_hand, held, price_cents, currency, properties, version, flags, last_event_id)
+     SELECT user_id, item_id, blueprint_id, on_hand, held, price_cents, currency, properties, version, flags, last_event_id
        FROM items
       WHERE place IS NULL),
    recorded AS (
@@ -155,11 +135,11 @@ const WRITE_STOCK = nameStatement(
 const KIND = { SET: 'S', ADJUST: 'A', REMOVE: 'R' } as const;
 const OUTCOME = { applied: 'a', stale: 's', dead_lettered: 'd' } as const;
 
-/** Writes what the fold has changed: items, then their ledger rows, set-based, sorted. */
+/** Writes what the fold has changed: items and the ledger rows of stock changes, set-based, sorted. Moves have a statement of their own. */
 export async function writeStock(tx: Transaction, fold: StockFold): Promise<void> {
   const { ledger } = fold;
-  if (ledger.length === 0) return;
   const items = fold.itemsToWrite();
+  if (items.length === 0) return;
   const position = new Map(items.map((item, index) => [item, index + 1]));
   const causes = new Map<string, number>();
   for (const { cause } of ledger) if (!causes.has(cause)) causes.set(cause, causes.size + 1);
@@ -188,6 +168,7 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
     codeArray(ledger.map((row) => KIND[row.event.kind])),
     codeArray(ledger.map((row) => OUTCOME[row.outcome])),
     intArray(ledger.map((row) => causes.get(row.cause) ?? null)),
+    intArray(items.map((item) => item.held)),
   );
   // The counts are the proof: of rows that moved under us, and of a statement that Prisma resolved without its having run (write-path.md 8.4).
   const existing = items.reduce((count, item) => (item.place === null ? count : count + 1), 0);
@@ -195,4 +176,36 @@ export async function writeStock(tx: Transaction, fold: StockFold): Promise<void
   if (written.updated !== existing) {
     throw new DatabaseFailure({ kind: 'conflict', state: undefined, cause: undefined, message: `${existing} items were to be updated, ${written.updated} were where they had been read: somebody writes without the lane lock` });
   }
+}
+
+const WRITE_MOVES = nameStatement(
+  `INSERT INTO stock_ledger (event_id, user_id, item_id, previous_event_id, occurred_at, quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta)
+   SELECT event_id, user_id, item_id, previous_event_id, to_timestamp(occurred_at / 1000.0), quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta
+     FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::float8[], $6::int[], $7::int[], $8::int[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::int[])
+       AS m (event_id, user_id, item_id, previous_event_id, occurred_at, quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta)`,
+  'write_moves',
+);
+
+const MOVE_OUTCOME = { applied: 'a', stale: 's', rejected: 'r', dead_lettered: 'd' } as const;
+
+/** Writes the ledger rows of what purchases did; the items themselves are `writeStock`'s. */
+export async function writeMoves(tx: Transaction, moves: readonly MoveRow[]): Promise<void> {
+  if (moves.length === 0) return;
+  const written = await tx.$executeRawUnsafe(
+    WRITE_MOVES,
+    uuidArray(moves.map((move) => move.id)),
+    uuidArray(moves.map((move) => move.item.userId)),
+    uuidArray(moves.map((move) => move.item.itemId)),
+    uuidArray(moves.map((move) => move.previousId)),
+    intArray(moves.map((move) => move.occurredAt)),
+    intArray(moves.map((move) => move.quantity)),
+    intArray(moves.map((move) => move.delta)),
+    intArray(moves.map((move) => move.onHandAfter)),
+    codeArray(moves.map((move) => move.kind)),
+    codeArray(moves.map((move) => MOVE_OUTCOME[move.outcome])),
+    textArray(moves.map((move) => move.cause)),
+    uuidArray(moves.map((move) => move.purchaseId)),
+    intArray(moves.map((move) => move.held)),
+  );
+  if (written !== moves.length) throw new Error(`${moves.length} ledger rows of purchases were to be written, ${written} were`);
 }
