@@ -1,0 +1,190 @@
+import type { InventorySnapshotChunk } from '../contract/index.ts';
+import { askPatiently, openClaimed, readUserDataField, rejectToken, slowDown, type Access, type Caller, type Outcome, type RemoteProduct } from '../marketplace/index.ts';
+import { pollNow, selectPoll } from '../orders/index.ts';
+import { enqueue, userMessage } from '../outbox/index.ts';
+import type { Clock } from '../platform/clock.ts';
+import { faultPoint } from '../platform/fault-points.ts';
+import { derivedUuid } from '../platform/ids.ts';
+import type { Encoder } from '../platform/kafka/index.ts';
+import { lockUsers, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import { shrunkFrom } from './believe.ts';
+import { countChunks, insertFindings, takeToSend, type ToSend } from './chunks.sql.ts';
+import { Cut, snapshotProduct } from './cut.ts';
+import { finish } from './finish.ts';
+import { beginExport, endExport, failJob, insertChunk, noteOrdersRead, releaseJob, selectKnown, type Claim, type ClaimedJob } from './jobs.sql.ts';
+import type { Problem } from './job.ts';
+import type { BulkSyncObserver } from './observer.ts';
+
+export interface SessionDeps {
+  readonly postgres: Postgres;
+  readonly clock: Clock;
+  readonly access: Pick<Access, 'client' | 'limiter' | 'keyring'>;
+  /** Of InventorySnapshotChunk. */
+  readonly encoder: Encoder;
+  /** Full name of the topic. */
+  readonly snapshots: string;
+  readonly observer: BulkSyncObserver;
+  /** Products a chunk. */
+  readonly chunkProducts: number;
+  /** How far an export may be behind, ms. */
+  readonly settleMs: number;
+  /** How long whoever reads orders is waited for; 0: nobody does. */
+  readonly ordersPatienceMs: number;
+  readonly onEnqueued: () => void;
+  /** One after the other over all jobs of the process: at most one connection. */
+  readonly one: <T>(work: () => Promise<T>) => Promise<T>;
+  readonly transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
+}
+
+/** Chunks on their way at once: enough that whoever applies them does not wait, few enough that other sellers' records do not wait behind them. */
+const WINDOW = 6;
+/** A chunk that is not applied by then was lost, and is sent again; that it is, is known by its id. */
+const LOST_SECONDS = 600;
+const LOOK_MS = 100;
+const MOST_LOOK_MS = 1_000;
+const EXPORT_TRIES = 4;
+const AGAIN_SECONDS = 5;
+/** 5,000,000 products. */
+const MOST_CHUNKS = 10_000;
+
+/** The job was taken by somebody else, or called off. */
+export class JobLost extends Error {}
+
+/**
+ * Works on a claimed job, from where whoever had it before has left it:
+ *
+ *   REQUESTED, EXPORTING ── export, kept chunk by chunk, believed? ──► APPLYING ── orders read? chunks sent, a few at a time, until all are over ──► DONE
+ *
+ * Each step is one transaction under the claim, so that a process that dies, or loses its lease, leaves a job that another can go on with: an export
+ * that has not ended is taken anew, one that has is never taken again.
+ */
+export async function work(deps: SessionDeps, owner: string, job: ClaimedJob, signal: AbortSignal): Promise<void> {
+  const claim: Claim = { jobId: job.jobId, epoch: job.epoch, owner };
+  faultPoint('bulk.after-claim');
+  if (job.state !== 'APPLYING' && !(await exportStock(deps, claim, job, signal))) return;
+  await waitForOrders(deps, claim, job, signal);
+  await sendChunks(deps, claim, job.userId, signal);
+  if (await deps.transaction((tx) => finish(tx, claim, job, deps.settleMs))) deps.observer.stepped(job, 'DONE', null);
+}
+
+/** Answers whether there is an export to apply. */
+async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, signal: AbortSignal): Promise<boolean> {
+  const { access, clock, observer } = deps;
+  const { userId } = job;
+  const fail = async (problem: Problem, said: string, taken?: Cut): Promise<false> => {
+    await deps.transaction((tx) => failJob(tx, claim, { problem, said, products: taken?.products ?? null, digest: taken?.digest ?? null }));
+    observer.stepped(job, 'FAILED', `${problem}: ${said}`);
+    return false;
+  };
+  let unopened = '';
+  const token = openClaimed(access.keyring, job, (problem) => (unopened = problem));
+  if (token === undefined) return fail('token_unreadable', unopened);
+  observer.stepped(job, 'EXPORTING', null);
+  const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: signal }, signal);
+  if (outcome.outcome === 'refused' && outcome.reason === 'token_rejected') {
+    await deps.one(() => rejectToken(deps.postgres, userId, { who: 'brx-sync', reason: 'CardTrader answered 401 to an export: the token is revoked, or another one was made' }));
+    return fail('token_rejected', outcome.message);
+  }
+  if (outcome.outcome === 'refused') return fail('refused', outcome.message);
+  if (outcome.outcome !== 'applied') {
+    signal.throwIfAborted();
+    const said = `${outcome.reason}: ${outcome.message}`;
+    if (job.failures + 1 >= EXPORT_TRIES) return fail('export_unusable', said);
+    observer.exportFailed(userId, said);
+    await deps.transaction((tx) => releaseJob(tx, claim, { inSeconds: AGAIN_SECONDS * 2 ** job.failures, failed: true, said }));
+    return false;
+  }
+  if (chunks > MOST_CHUNKS) return fail('too_large', `${cut.products} products`);
+  const before = job.confirmShrink ? undefined : shrunkFrom({ products: cut.products + cut.unreadCount, digest: cut.digest }, await deps.one(() => selectKnown(deps.postgres.prisma, userId)));
+  if (before !== undefined) return fail('shrunk', `${cut.products} products, ${before} before`, cut);
+  const ended = await deps.transaction(async (tx) => {
+    await insertFindings(tx, job.jobId, findings);
+    const confirmedAt = outcome.serverDate ?? clock.now();
+    return endExport(tx, claim, { products: cut.products, unread: cut.unreadCount, chunks, digest: cut.digest, ambiguous: cut.ambiguous, confirmedAt });
+  });
+  if (!ended) throw new JobLost();
+  faultPoint('bulk.export-ended');
+  observer.stepped(job, 'APPLYING', null);
+  return true;
+}
+
+interface Export {
+  readonly outcome: Outcome<unknown>;
+  readonly cut: Cut;
+  readonly chunks: number;
+  readonly findings: Cut['unread'];
+}
+
+/** Reads the stock and keeps it chunk by chunk; what CardTrader turns away is asked for again, from the beginning. */
+async function take(deps: SessionDeps, claim: Claim, caller: Caller, signal: AbortSignal): Promise<Export> {
+  const { access, clock, chunkProducts } = deps;
+  let cut = new Cut(chunkProducts);
+  let chunks = 0;
+  const outcome = await askPatiently({ clock, heard: (heard) => slowDown(access.limiter, caller.userId, heard), mayGoOn: () => !signal.aborted }, async () => {
+    cut = new Cut(chunkProducts);
+    chunks = 0;
+    const begun = await deps.transaction((tx) => beginExport(tx, claim));
+    if (begun === undefined) throw new JobLost();
+    const { exports, exportedAt } = begun;
+    const keep = async (full: readonly RemoteProduct[][]): Promise<void> => {
+      for (const products of full) {
+        const chunk = chunks;
+        chunks += 1;
+        const eventId = derivedUuid(exportedAt, `chunk/${claim.jobId}/${exports}/${chunk}`);
+        const kept = await deps.transaction((tx) => insertChunk(tx, claim, { chunk, eventId, productIds: products.map(({ id }) => id), products: JSON.stringify(products).replaceAll('\\u0000', '') }));
+        if (!kept) throw new JobLost();
+        faultPoint('bulk.chunk-kept');
+      }
+    };
+    const answer = await access.client.streamProducts(caller, (part) => {
+      const full = cut.take(part, ({ userDataField }) => readUserDataField(userDataField).itemId);
+      return full.length === 0 ? undefined : keep(full);
+    });
+    if (answer.outcome === 'applied') await keep(cut.rest());
+    return answer;
+  });
+  return { outcome, cut, chunks, findings: cut.unread };
+}
+
+/**
+ * Has the seller's orders read once more before stock is changed by an export: what was sold there until it was taken is known then. Whoever reads
+ * them may be away; then items that differ are left alone.
+ */
+async function waitForOrders(deps: SessionDeps, claim: Claim, { userId, mode, dryRun }: ClaimedJob, signal: AbortSignal): Promise<void> {
+  const { postgres, clock, ordersPatienceMs } = deps;
+  if (mode === 'report' || dryRun || ordersPatienceMs === 0) return;
+  const before = await deps.one(() => selectPoll(postgres.prisma, userId));
+  if (before === undefined || !(await deps.transaction((tx) => pollNow(tx, userId)))) return;
+  for (const until = clock.monotonic() + ordersPatienceMs; clock.monotonic() < until; ) {
+    if (await deps.transaction((tx) => noteOrdersRead(tx, claim))) return;
+    await clock.sleep(LOOK_MS, signal);
+  }
+}
+
+/** Sends chunks as others are applied, until all are over. */
+async function sendChunks(deps: SessionDeps, claim: Claim, userId: string, signal: AbortSignal): Promise<void> {
+  const { postgres, clock, encoder, snapshots } = deps;
+  for (let wait = LOOK_MS; ; ) {
+    signal.throwIfAborted();
+    const { open } = await deps.one(() => countChunks(postgres.prisma, claim.jobId));
+    if (open === 0) return;
+    await encoder.prepare();
+    const sent = await deps.transaction(async (tx) => {
+      await lockUsers(tx, [userId]);
+      const chunks = await takeToSend(tx, claim, { window: WINDOW, lostSeconds: LOST_SECONDS });
+      await enqueue(tx, chunks.map((chunk) => userMessage(encoder, snapshots, 'InventorySnapshotChunk', recordOf(claim.jobId, chunk))));
+      return chunks.length;
+    });
+    if (sent > 0) {
+      faultPoint('bulk.chunks-sent');
+      deps.onEnqueued();
+    }
+    wait = sent > 0 ? LOOK_MS : Math.min(MOST_LOOK_MS, wait * 1.5);
+    await clock.sleep(wait, signal);
+  }
+}
+
+function recordOf(jobId: string, { chunk, chunks, eventId, userId, exportedAt, products }: ToSend): InventorySnapshotChunk {
+  const read = JSON.parse(products) as RemoteProduct[];
+  return { event_id: eventId, job_id: jobId, user_id: userId, chunk, chunks, products: read.flatMap((product) => snapshotProduct(product) ?? []), exported_at: exportedAt };
+}

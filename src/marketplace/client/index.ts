@@ -1,0 +1,10 @@
+export { createClient, MAX_BULK_ITEMS, type CardTraderClient, type Caller, type ClientConfig, type ClientDeps, type Observation, type ProductRead } from './client.ts';
+export { ENDPOINTS, type Endpoint } from './endpoints.ts';
+export type { Notice } from './error-body.ts';
+export type { Job, JobResult, RemoteApp } from './job.ts';
+export type { List, PropertyValue, Unread } from './lenient.ts';
+export { markUserDataField, readUserDataField, USER_DATA_FIELD_LENGTH, type UserDataField } from './marker.ts';
+export { ORDER_STATES, type OrderLine, type OrderQuery, type RemoteOrder } from './order.ts';
+export { REFUSED_REASONS, THROTTLED_REASONS, UNKNOWN_REASONS, type Applied, type CallFacts, type Outcome, type Refused, type RefusedReason, type Throttled, type ThrottledReason, type Unknown, type UnknownReason } from './outcome.ts';
+export type { NewProduct, ProductChange, RemoteProduct, Written } from './product.ts';
+export { cleanToken, inspectToken, isSendable, maskToken, TOKEN_PROBLEMS, type TokenClaims, type TokenProblem } from './token.ts';

@@ -1,0 +1,25 @@
+/** What a source of tokens answers to "so many for this seller, if you please". */
+export interface Lease {
+  /** To be used now. */
+  readonly granted: number;
+  /** Until it is worth asking for the rest; 0: at once. */
+  readonly waitMs: number;
+  /** Granted, but too late to be used. */
+  readonly lost: number;
+  /** The wait is for the special bucket only; other requests of the seller need not wait. */
+  readonly ownBucketOnly: boolean;
+  /** When it was asked for, here (monotonic), and counted, there (the server's time). */
+  readonly askedAt: number;
+  readonly stamp: number;
+}
+
+/** A bucket of a seller, for people. */
+export interface View {
+  readonly full: number;
+  /** Lower after a 429. */
+  readonly limit: number;
+  readonly used: number;
+  readonly pausedMs: number;
+  /** Nothing is given to anyone, because what was used before is not known. */
+  readonly silentMs: number;
+}
