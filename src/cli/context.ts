@@ -1,6 +1,7 @@
 import type { Config } from '../config.ts';
 import type { Logger } from '../platform/log.ts';
-import type { Output } from './output.ts';
+import type { Output, TextStream } from './output.ts';
+import type { TextInput } from './secret-input.ts';
 
 /**
  * What a command gets. Every command file exports `registerXxx(program: Command, context: CliContext): void`, is thin, and
@@ -15,6 +16,8 @@ export interface CliContext {
   /** Silent, or everything on stderr with `--verbose`: what matters reaches the user as an error. `start` makes its own. */
   readonly logger: Logger;
   readonly out: Output;
+  /** What is typed or piped in, for a command that asks. */
+  terminal(): { readonly stdin: TextInput; readonly stderr: TextStream };
   /**
    * Aborted by the first SIGINT or SIGTERM; the second ends the process at once. Signals are caught only once someone has
    * asked for this: a command that does not look at it ends at the first Ctrl-C like any program.
@@ -49,6 +52,9 @@ export interface ContextParts {
   readConfig: () => Config;
   createLogger: () => Logger;
   out: Output;
+  /** Asked only by who reads it: opening a standard input may have effects. */
+  stdin: () => TextInput;
+  stderr: TextStream;
   /** Where signals come from and how to end at once; `process` outside of tests. */
   host: { on(event: 'SIGINT' | 'SIGTERM', listener: () => void): unknown; exit(code: number): void };
 }
@@ -82,6 +88,7 @@ export function createContext(parts: ContextParts): OwnedContext {
 
   return {
     out: parts.out,
+    terminal: () => ({ stdin: parts.stdin(), stderr: parts.stderr }),
     config: () => (config ??= parts.readConfig()),
     get logger() {
       return (logger ??= parts.createLogger());

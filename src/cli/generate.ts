@@ -24,6 +24,8 @@ interface Options {
   poison?: number;
   negative?: number;
   versionShare?: number;
+  purchases?: number;
+  cancels?: number;
   out?: string;
   publish?: true;
   rate?: number;
@@ -48,17 +50,20 @@ export function registerGenerate(program: Command, context: CliContext): void {
     .option('--poison <share>', 'records of every kind that cannot be used (default 0.001)', numberOption(0, 1))
     .option('--negative <share>', 'adjustments below zero (default 0.002)', numberOption(0, 1))
     .option('--version-share <share>', 'users whose producer sends versions (default 0.5)', numberOption(0, 1))
+    .option('--purchases <share>', 'purchases of one to three items, some for more than there is, some sent again (default 0)', numberOption(0, 1))
+    .option('--cancels <share>', 'of the purchases: called off later, some before they come or for a purchase that never comes (default 0)', numberOption(0, 1))
     .option('--out <file>', 'write the lines `brx-sync produce` takes (with --allow-raw, for the poison); - for stdout')
     .option('--publish', 'send to Kafka')
     .option('--rate <n>', 'with --publish: so many a second, on a fixed schedule', integerOption(1, 10_000_000))
-    .option('--expect <file>', 'also write what the result must be: every item, counts by outcome')
+    .option('--expect <file>', 'also write what the result must be: every item, counts by outcome (without purchases)')
     .addHelpText(
       'after',
       `${examples([
         ['brx-sync generate --events 1000 --out events.ndjson --expect expected.json', 'to look at, or to produce later'],
         ['brx-sync generate --events 200000 --publish', 'a realistic load, as fast as Kafka takes it'],
         ['brx-sync generate --events 60000 --publish --rate 1000 --skew 0.99', 'a minute of stress on a few users'],
-      ])}\n\nShares are of all events, 0 to 1. Afterwards: brx-sync verify --wait 60`,
+        ['brx-sync generate --events 20000 --publish --purchases 0.1 --cancels 0.2', 'one event in ten is a sale'],
+      ])}\n\nShares are of all events, 0 to 1. Afterwards: brx-sync verify --wait 60, with purchases --settled as well`,
     )
     .action((options: Options) => run(context, options));
 }
@@ -67,6 +72,7 @@ async function run(context: CliContext, options: Options): Promise<void> {
   const { out } = context;
   if ((options.out === undefined) === (options.publish === undefined)) throw new BrxError('BRX_USAGE', 'generate needs either --out <file> or --publish', { remedy: 'brx-sync help generate shows examples' });
   if (options.rate !== undefined && options.publish === undefined) throw new BrxError('BRX_USAGE', '--rate needs --publish');
+  if (options.expect !== undefined && (options.purchases ?? 0) > 0) throw new BrxError('BRX_USAGE', '--expect cannot tell what must come of purchases: it depends on when the sales before them end', { remedy: 'leave --expect out, and run `brx-sync verify --settled --wait 60` afterwards' });
   const { createExpectation, expectationText, generateEvents, workloadOptions } = await import('../operations/generate/index.ts');
   const workload = workloadOptions({ ...given(options), at: options.at ?? systemClock.now() });
   const expectation = options.expect === undefined ? undefined : createExpectation(workload);
@@ -165,8 +171,8 @@ function* pieces(texts: Iterable<string>): Generator<string> {
 }
 
 /** The options of the workload that were said; the others keep their defaults. */
-function given({ events, users, itemsPerUser, skew, seed, mix, newItems, duplicates, stale, poison, negative, versionShare, rate }: Options): Partial<WorkloadOptions> {
-  const said = { users, itemsPerUser, skew, seed, mix, newItems, duplicates, stale, poison, negative, versioned: versionShare, intervalMs: rate === undefined ? undefined : 1_000 / rate };
+function given({ events, users, itemsPerUser, skew, seed, mix, newItems, duplicates, stale, poison, negative, versionShare, purchases, cancels, rate }: Options): Partial<WorkloadOptions> {
+  const said = { users, itemsPerUser, skew, seed, mix, newItems, duplicates, stale, poison, negative, versioned: versionShare, purchases, cancels, intervalMs: rate === undefined ? undefined : 1_000 / rate };
   return { events, ...(Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined)) as Partial<WorkloadOptions>) };
 }
 

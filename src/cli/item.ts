@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { integerOption, uuidArgument } from './arguments.ts';
-import { withPostgres } from './connections.ts';
+import { withReader } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { formatCount } from './output.ts';
 
@@ -10,7 +10,7 @@ const DEFAULT_LIMIT = 50;
 export function registerItem(program: Command, context: CliContext): void {
   program
     .command('item')
-    .description('why does this number say 3? An item’s state now, and its history in words')
+    .description('why does this number say 3? An item’s state now, the sales that hold it, its listing on CardTrader, and its history in words')
     .argument('<user>', 'the seller’s id', uuidArgument)
     .argument('<item>', 'the item’s id (the upstream’s stock line)', uuidArgument)
     .option('--limit <n>', 'most history lines, newest first', integerOption(1, 100_000), DEFAULT_LIMIT)
@@ -27,15 +27,21 @@ export function registerItem(program: Command, context: CliContext): void {
 
 async function run(context: CliContext, userId: string, itemId: string, limit: number): Promise<void> {
   const { out } = context;
-  const { explainItem, flagNames, historyWords, parkedLines, stateLines, timeText } = await import('../operations/item/index.ts');
-  const report = await withPostgres(context, ({ pool }) => explainItem(pool, userId, itemId, limit));
-  const { item, history, parked } = report;
+  const { explainItem, flagNames, historyWords, holdLines, listingLines, operationLines, parkedLines, stateLines, timeText } = await import('../operations/item/index.ts');
+  const report = await withReader(context, ({ pool }) => explainItem(pool, userId, itemId, limit));
+  const { item, history, holds, listing, operations, parked } = report;
   out.json({
     ...report,
     item: item === null ? null : { ...item, available: item.on_hand - item.held, flag_names: flagNames(item.flags) },
     history: history.map((row) => ({ ...row, words: historyWords(row) })),
   });
 
+  const section = (title: string, lines: readonly string[]): void => {
+    if (lines.length === 0) return;
+    out.line();
+    out.line(out.paint('bold', title));
+    for (const line of lines) out.line(line);
+  };
   out.line(out.paint('bold', `item ${itemId} of user ${userId}`));
   if (item === null) {
     const users = report.user_items === 0 ? 'The user has no items at all.' : `The user has ${formatCount(report.user_items)} other ${report.user_items === 1 ? 'item' : 'items'}.`;
@@ -44,6 +50,9 @@ async function run(context: CliContext, userId: string, itemId: string, limit: n
   } else {
     for (const line of stateLines(item)) out.line(line);
   }
+  section('held for sales under way', holdLines(holds));
+  if (listing !== null) section('on CardTrader', [...listingLines(listing), ...operationLines(operations)]);
+  else if (operations.length > 0) section('on CardTrader (its listing is gone)', operationLines(operations));
   if (parked !== null) {
     out.line();
     for (const [index, line] of parkedLines(userId, parked).entries()) out.line(index === 0 ? out.paint('yellow', line) : line);

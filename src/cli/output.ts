@@ -123,6 +123,9 @@ export function renderTable(rows: readonly Row[], columns?: readonly Column[]): 
   return [render(headings), ...cells.map(render)];
 }
 
+/** Text of somebody else’s, without what could move a terminal’s cursor or change its colours. */
+export const printable = (given: string): string => given.replaceAll(/\p{Cc}+/gu, ' ');
+
 /** 1234567 → "1,234,567". */
 export function formatCount(value: number | bigint): string {
   return value.toLocaleString('en-US');

@@ -4,18 +4,31 @@ import { BrxError, ERROR_CODES, messageOf } from '../errors.ts';
 import { systemClock } from '../platform/clock.ts';
 import { createLogger } from '../platform/log.ts';
 import { packageVersion } from '../platform/version.ts';
+import { registerCatalogue } from './catalogue.ts';
 import { createContext, examples, Interrupted, type CliContext, type ContextParts } from './context.ts';
 import { registerDlq } from './dlq.ts';
+import { registerDoctor } from './doctor.ts';
+import { registerDrift } from './drift.ts';
 import { registerGenerate } from './generate.ts';
 import { registerItem } from './item.ts';
 import { registerLag } from './lag.ts';
+import { registerListings } from './listings.ts';
 import { registerMigrate } from './migrate.ts';
+import type { TextInput } from './secret-input.ts';
 import { createOutput, type Output, type TextStream } from './output.ts';
+import { registerOrders } from './orders.ts';
+import { registerOutbox } from './outbox.ts';
 import { registerParked } from './parked.ts';
 import { registerProduce } from './produce.ts';
+import { registerReplay } from './replay.ts';
+import { registerSaga } from './saga.ts';
 import { registerSchemas } from './schemas.ts';
+import { registerSimulator } from './simulator.ts';
+import { refuseTokens } from './seller-token.ts';
 import { registerStart } from './start.ts';
+import { registerSync } from './sync.ts';
 import { registerTopics } from './topics.ts';
+import { registerUsers } from './users.ts';
 import { registerVerify } from './verify.ts';
 
 interface CommandGroup {
@@ -26,15 +39,19 @@ interface CommandGroup {
 /** The commands, in the order and under the headings of `--help`. */
 export const COMMANDS: readonly CommandGroup[] = [
   { heading: 'Run:', register: [registerStart] },
-  { heading: 'Set up:', register: [registerMigrate, registerTopics, registerSchemas] },
-  { heading: 'Look:', register: [registerLag, registerItem, registerVerify] },
-  { heading: 'Repair:', register: [registerParked, registerDlq] },
+  { heading: 'Set up:', register: [registerMigrate, registerTopics, registerSchemas, registerCatalogue] },
+  { heading: 'Sellers:', register: [registerUsers, registerListings, registerSync, registerOrders] },
+  { heading: 'Look:', register: [registerDoctor, registerLag, registerItem, registerDrift, registerVerify] },
+  { heading: 'Repair:', register: [registerSaga, registerParked, registerDlq, registerReplay, registerOutbox] },
   { heading: 'Produce:', register: [registerProduce, registerGenerate] },
+  { heading: 'Try:', register: [registerSimulator] },
 ];
 
 export interface Io {
   stdout: TextStream;
   stderr: TextStream;
+  /** Where a command reads what is piped or typed in; the process's own when left out. */
+  stdin?: TextInput;
   host: ContextParts['host'];
   /** Where settings are read from; the process's environment and .env when left out. */
   environment?: Parameters<typeof readConfig>[0];
@@ -52,17 +69,21 @@ export async function runProgram(argv: readonly string[], io: Io, commands: read
   const out = createOutput({ stdout: io.stdout, stderr: io.stderr, json: flags.includes('--json'), clock: systemClock });
   const context = createContext({
     out,
+    stdin: () => io.stdin ?? process.stdin,
+    stderr: io.stderr,
     host: io.host,
     readConfig: () => readConfig(io.environment ?? processEnvironment()),
     createLogger: () => createLogger({ level: verbose ? 'debug' : 'silent', format: 'auto' }),
   });
   try {
+    refuseTokens(argv);
     await createProgram(context, io, commands).parseAsync(argv, { from: 'user' });
     out.close();
     return context.exitCode;
   } catch (error) {
     out.close();
-    if (context.interruption !== undefined && (error === context.interruption || (error instanceof Error && error.name === 'AbortError'))) return context.interruption.exitCode;
+    if (error instanceof Interrupted) return error.exitCode;
+    if (context.interruption !== undefined && error instanceof Error && error.name === 'AbortError') return context.interruption.exitCode;
     return report(error, out);
   }
 }
@@ -119,7 +140,6 @@ function asBrxError(error: unknown): BrxError {
   if (error instanceof CommanderError) {
     return new BrxError('BRX_USAGE', error.message.replace(/^error: /, '').replace(/\n\((.*)\)$/s, '; $1'), { remedy: 'brx-sync help lists the commands, brx-sync help <command> explains one' });
   }
-  if (error instanceof Interrupted) return new BrxError('BRX_INTERNAL', error.message, { cause: error });
   const stack = error instanceof Error ? (error.stack ?? error.message) : messageOf(error);
   return new BrxError('BRX_INTERNAL', stack, { cause: error, remedy: 'this is a fault of brx-sync: please report it with the lines above' });
 }

@@ -14,19 +14,21 @@ export function registerVerify(program: Command, context: CliContext): void {
     .command('verify')
     .description('compare PostgreSQL with what follows from the whole topic, worked out by an independent oracle')
     .option('--wait <seconds>', 'first wait until the ingest group has read to where the topic ends now', integerOption(1, 86_400))
+    .option('--settled', 'every sale must have ended and every outcome be published; with --wait, wait for that too')
     .option('--group <id>', 'another consumer group, instead of BRX_INGEST_GROUP_ID')
     .addHelpText(
       'after',
       `${examples([
-        ['brx-sync verify', 'items, ledger, order and dead letters'],
+        ['brx-sync verify', 'items, ledger, order, dead letters, sales and their outcomes'],
         ['brx-sync verify --wait 60', 'after a load has been published'],
+        ['brx-sync verify --wait 60 --settled', 'after a load with purchases'],
         ['brx-sync verify --json | jq .differences', 'for a script'],
       ])}\n\nIt reads the topic under a consumer group of its own and the database in one read-only snapshot; it changes nothing. What is not\nprocessed yet, or waits with a parked user, is told and is no difference. Exit code 0 if nothing is different, 1 if something is,\n1 also if the group did not get to the end within --wait, 4 if retention has removed the beginning of the topic.`,
     )
-    .action((options: { wait?: number; group?: string }) => run(context, options));
+    .action((options: { wait?: number; settled?: true; group?: string }) => run(context, options));
 }
 
-async function run(context: CliContext, options: { wait?: number; group?: string }): Promise<void> {
+async function run(context: CliContext, options: { wait?: number; settled?: true; group?: string }): Promise<void> {
   const { out } = context;
   const config = context.config();
   const [{ verify }, { COMMAND_RETRIES, createCodec, createKafka, createRegistry }] = [await import('../operations/verify/index.ts'), await import('../platform/kafka/index.ts')];
@@ -37,6 +39,8 @@ async function run(context: CliContext, options: { wait?: number; group?: string
       codec: createCodec(createRegistry(config.registry)),
       clock: systemClock,
       topic: topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents),
+      outcomesTopic: topicName(config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
+      settled: options.settled === true,
       groupId: options.group ?? config.ingest.groupId,
       horizonMs: config.ingest.horizonMs,
       signal: context.signal,
@@ -56,6 +60,8 @@ function progressText(progress: VerifyProgress): string {
   switch (progress.step) {
     case 'waiting':
       return `waiting for the group: ${formatCount(progress.behind)} records behind`;
+    case 'settling':
+      return `waiting for sales to end and be told: ${formatCount(progress.left)} left`;
     case 'reading':
       return `reading the topic: ${formatCount(progress.records)} of ${formatCount(progress.of)}`;
     case 'comparing':
@@ -64,11 +70,12 @@ function progressText(progress: VerifyProgress): string {
 }
 
 function show({ out }: CliContext, report: VerifyReport): void {
-  const { compared, outcomes, differences } = report;
+  const { compared, outcomes, sales, differences } = report;
   out.line(`${out.paint('bold', report.topic)}   ${formatCount(compared.records)} records of ${formatCount(compared.users)} users in ${compared.partitions} partitions, read and compared in ${formatSeconds(report.duration_ms / 1_000)}`);
   out.line(`compared:  ${formatCount(compared.items)} items, ${formatCount(compared.ledger_rows)} ledger rows and their order, ${formatCount(compared.dead_letters)} dead letters`);
   const buried = Object.entries(outcomes.dead_letters).filter(([, count]) => count > 0);
-  out.line(`outcomes:  ${[['applied', outcomes.applied], ['stale', outcomes.stale], ['duplicate', outcomes.duplicate], ...buried].map(([name, count]) => `${formatCount(Number(count))} ${name}`).join(', ')}`);
+  out.line(`outcomes:  ${[['applied', outcomes.applied], ['stale', outcomes.stale], ...(outcomes.rejected > 0 ? [['rejected', outcomes.rejected] as const] : []), ['duplicate', outcomes.duplicate], ...buried].map(([name, count]) => `${formatCount(Number(count))} ${name}`).join(', ')}`);
+  if (sales.total > 0) out.line(`sales:     ${formatCount(sales.total)}: ${Object.entries(sales.by_state).map(([state, count]) => `${formatCount(count)} ${state.toLowerCase()}`).join(', ')}; ${formatCount(sales.outcomes_told)} outcomes told${sales.outcomes_waiting > 0 ? `, ${formatCount(sales.outcomes_waiting)} in the outbox` : ''}`);
   if (report.scattered_users > 0) out.line(`scattered: ${formatCount(report.scattered_users)} users have events in several partitions; theirs were checked in the order the database took`);
   if (report.parked_users > 0) out.line(out.paint('yellow', `waiting:   ${formatCount(outcomes.parked)} events of ${formatCount(report.parked_users)} parked users (brx-sync parked list)`));
   if (!report.complete) out.line(out.paint('yellow', `pending:   ${formatCount(outcomes.pending)} records are not processed yet (brx-sync lag)`));
@@ -78,10 +85,11 @@ function show({ out }: CliContext, report: VerifyReport): void {
   for (const difference of differences.first) for (const line of differenceLines(difference)) out.line(line);
 }
 
-function differenceLines({ problem, expected, found, event_id, position, look, user_id, item_id }: Difference): string[] {
+function differenceLines({ problem, expected, found, event_id, position, look, user_id, item_id, purchase_id }: Difference): string[] {
   const where = [
     user_id === undefined ? undefined : `user ${user_id}`,
     item_id === undefined ? undefined : `item ${item_id}`,
+    purchase_id === undefined ? undefined : `purchase ${purchase_id}`,
     event_id === undefined ? undefined : `event ${event_id}`,
     position === undefined ? undefined : `partition ${position.partition} offset ${position.offset}`,
   ].filter((part) => part !== undefined);

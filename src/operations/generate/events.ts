@@ -1,7 +1,9 @@
-import type { InventoryChanged, PurchaseCancelled } from '../../contract/index.ts';
+import type { InventoryChanged, PurchaseCancelled, PurchaseRequested, PurchaseSettled } from '../../contract/index.ts';
+import { createRandom, type Random } from '../../platform/random.ts';
 import { workloadOptions, type WorkloadOptions } from './options.ts';
 import { createPoison, type Poison } from './poison.ts';
-import { createRandom, createZipf, type Random } from './random.ts';
+import { createPurchases, type PurchaseIntent } from './purchases.ts';
+import { createZipf } from './zipf.ts';
 
 /**
  * The workload as a stream: nothing of it is kept but what producers themselves would know (the quantity and version of their
@@ -15,15 +17,23 @@ export interface GeneratedRecord {
   timestamp: number;
   body: Body;
   /** What its producer meant it to be; what it leads to is for the oracle to say. */
-  intent: 'new' | 'set' | 'adjust' | 'remove' | 'negative' | 'duplicate' | 'restamped' | 'stale' | Poison;
+  intent: 'new' | 'set' | 'adjust' | 'remove' | 'negative' | 'duplicate' | 'restamped' | 'stale' | PurchaseIntent | Poison;
 }
 
 export type Body =
   /** A record of the contract in Avro's shape, though not always valid. `cut`: so many bytes are missing at the end of what goes out. */
   | { record: 'InventoryChanged'; value: InventoryChanged; cut?: number }
+  | { record: 'PurchaseRequested'; value: PurchaseRequested; cut?: number }
   | { record: 'PurchaseCancelled'; value: PurchaseCancelled; cut?: number }
+  | { record: 'PurchaseSettled'; value: PurchaseSettled; cut?: number }
   /** These bytes as they are; null is Kafka's tombstone. */
   | { raw: Buffer | null };
+
+/** Something good that was sent, to be sent again. */
+interface Sent {
+  key: string;
+  body: Exclude<Body, { raw: unknown }>;
+}
 
 export interface Item {
   id: string;
@@ -54,7 +64,8 @@ export function* generateEvents(given: Partial<WorkloadOptions> & { at: number }
   const poison = createPoison(random, options);
   const { mix } = options;
   const mixTotal = mix.set + mix.adjust + mix.remove;
-  const sent: { key: string; value: InventoryChanged }[] = [];
+  const purchases = createPurchases(random, options);
+  const sent: Sent[] = [];
   const versioned: { seller: Seller; item: Item }[] = [];
   let ordinary = 0;
   let versionedSeen = 0;
@@ -65,9 +76,17 @@ export function* generateEvents(given: Partial<WorkloadOptions> & { at: number }
   const staleTo = duplicateTo + options.stale;
   const newTo = staleTo + options.newItems;
   const negativeTo = newTo + options.negative;
+  const purchaseTo = negativeTo + options.purchases;
 
   for (let index = 0; index < options.events; index += 1) {
     const timestamp = Math.round(options.at - (options.events - 1 - index) * options.intervalMs);
+    const late = purchases.due(index, timestamp);
+    if (late !== undefined) {
+      remember(sent, REPEATABLE, ordinary, { key: late.key, body: late.body });
+      ordinary += 1;
+      yield late;
+      continue;
+    }
     const draw = random.unit();
 
     if (draw < poisonTo) {
@@ -83,6 +102,13 @@ export function* generateEvents(given: Partial<WorkloadOptions> & { at: number }
 
     let seller = pick(sellers, nextSeller());
     let item = known(random, seller);
+    if (item !== undefined && draw >= negativeTo && draw < purchaseTo) {
+      const record = purchases.make({ index, timestamp, seller, item, another: () => known(random, seller) });
+      remember(sent, REPEATABLE, ordinary, { key: record.key, body: record.body });
+      ordinary += 1;
+      yield record;
+      continue;
+    }
     let kind: InventoryChanged['kind'] = 'SET';
     let intent: GeneratedRecord['intent'];
     let quantity = 1 + random.below(12);
@@ -125,9 +151,10 @@ export function* generateEvents(given: Partial<WorkloadOptions> & { at: number }
         versionedSeen += 1;
       }
     }
-    remember(sent, REPEATABLE, ordinary, { key: seller.id, value });
+    const body = { record: 'InventoryChanged', value } as const;
+    remember(sent, REPEATABLE, ordinary, { key: seller.id, body });
     ordinary += 1;
-    yield { key: seller.id, timestamp, body: { record: 'InventoryChanged', value }, intent };
+    yield { key: seller.id, timestamp, body, intent };
   }
 }
 
@@ -184,12 +211,12 @@ function properties(random: Random): Record<string, string> {
 }
 
 /** Seven in ten within the last 500 events (one chunk), the others from further back (another chunk). */
-function repeat(random: Random, sent: readonly { key: string; value: InventoryChanged }[], ordinary: number, timestamp: number): GeneratedRecord {
+function repeat(random: Random, sent: readonly Sent[], ordinary: number, timestamp: number): GeneratedRecord {
   const reach = random.chance(0.7) ? Math.min(500, sent.length) : sent.length;
   const original = pick(sent, (((ordinary - 1 - random.below(reach)) % REPEATABLE) + REPEATABLE) % REPEATABLE);
   const restamped = random.chance(0.2);
-  const value = restamped ? { ...original.value, occurred_at: timestamp } : original.value;
-  return { key: original.key, timestamp, body: { record: 'InventoryChanged', value }, intent: restamped ? 'restamped' : 'duplicate' };
+  const body = restamped ? ({ ...original.body, value: { ...original.body.value, occurred_at: timestamp } } as Sent['body']) : original.body;
+  return { key: original.key, timestamp, body, intent: restamped ? 'restamped' : 'duplicate' };
 }
 
 function remember<T>(window: T[], size: number, position: number, entry: T): void {

@@ -28,6 +28,10 @@ export interface WorkloadOptions {
   negative: number;
   /** Share of the users whose producer sends versions. */
   versioned: number;
+  /** Purchases of one to three items. */
+  purchases: number;
+  /** Share of the purchases that are called off, some before they come. */
+  cancels: number;
   /** How old is too old, for the poison that is. */
   horizonMs: number;
 }
@@ -50,6 +54,8 @@ export const WORKLOAD_DEFAULTS: Omit<WorkloadOptions, 'at'> = {
   poison: 0.001,
   negative: 0.002,
   versioned: 0.5,
+  purchases: 0,
+  cancels: 0,
   horizonMs: 30 * 86_400_000,
 };
 
@@ -72,10 +78,12 @@ const SCHEMA = z
     poison: share,
     negative: share,
     versioned: share,
+    purchases: share,
+    cancels: share,
     horizonMs: z.int().min(1),
   })
-  .refine((options) => options.newItems + options.duplicates + options.stale + options.poison + options.negative <= 1, {
-    error: 'the shares of new items, duplicates, stale, poison and negative events add up to more than 1',
+  .refine((options) => options.newItems + options.duplicates + options.stale + options.poison + options.negative + options.purchases <= 1, {
+    error: 'the shares of new items, duplicates, stale, poison and negative events and of purchases add up to more than 1',
   })
   .refine((options) => options.at >= options.events * options.intervalMs, { error: 'the first event would lie before 1970: later `at` or shorter interval' });
 

@@ -1,7 +1,7 @@
 import type { InventoryChanged } from '../../contract/index.ts';
+import type { Random } from '../../platform/random.ts';
 import type { GeneratedRecord, Seller } from './events.ts';
 import type { WorkloadOptions } from './options.ts';
-import type { Random } from './random.ts';
 
 /** Every way of being unusable that the contract names, and the reason its dead letter must carry. */
 export const POISON = {
@@ -57,7 +57,7 @@ function spoil(random: Random, options: WorkloadOptions, kind: Poison, { timesta
       return { body: { raw: bytes } };
     }
     case 'unknown_record':
-      return { body: { record: 'PurchaseCancelled', value: { event_id: ordinary.event_id, purchase_id: random.uuidV4(), user_id: seller.id, reason: 'buyer changed their mind', occurred_at: timestamp } } };
+      return { body: { record: 'PurchaseSettled', value: { event_id: ordinary.event_id, purchase_id: random.uuidV4(), user_id: seller.id, outcome: 'CONFIRMED', reason: null, lines: [{ item_id: ordinary.item_id, quantity: 1, unit_price_cents: 100 }], occurred_at: timestamp } } };
     case 'invalid_value':
       return { body: { record: 'InventoryChanged', value: { ...ordinary, ...invalid(random) } } };
     case 'key_mismatch':

@@ -1,9 +1,14 @@
+import { CARDTRADER_SOURCE } from '../../contract/index.ts';
 import type { HistoryRow, ItemRow, ParkedRow } from './item.sql.ts';
+import { saleWords } from './sale-words.ts';
+import { signed, timeText } from './text.ts';
+
+export { timeText };
 
 /** The ledger and the flags in words: what sellers' support reads out on the phone. Pure. */
 const FLAGS = [
   [1, 'removed', 'the seller took it off; a later SET brings it back'],
-  [2, 'drifted', 'an ADJUST would have gone below zero, so our number and the seller’s differ; the next SET settles it'],
+  [2, 'drifted', 'an ADJUST would have gone below zero, or more was sold on CardTrader than was here, so our number and the seller’s differ; the next SET settles it'],
   [4, 'oversold', 'less is on hand than is held for purchases'],
 ] as const;
 
@@ -15,25 +20,30 @@ export function flagSentences(flags: number): string[] {
   return FLAGS.filter(([bit]) => (flags & bit) !== 0).map(([, name, meaning]) => `${name}: ${meaning}`);
 }
 
-/** "2026-11-23 21:04:05", UTC. */
-export function timeText(time: Date): string {
-  return time.toISOString().slice(0, 19).replace('T', ' ');
-}
-
 /** One ledger row: what was asked, by whom, and what came of it. */
 export function historyWords(row: HistoryRow): string {
+  if (row.kind !== 'SET' && row.kind !== 'ADJUST' && row.kind !== 'REMOVE') return saleWords(row);
   const asked = { SET: `SET to ${row.quantity}`, ADJUST: `ADJUST ${signed(row.quantity)}`, REMOVE: 'REMOVE' }[row.kind];
   switch (row.outcome) {
     case 'applied': {
+      if (row.kind === 'ADJUST' && row.cause === CARDTRADER_SOURCE && row.quantity !== 0) return `${onCardTrader(row)} (${signed(row.delta)}), now ${row.on_hand}`;
       // What an ADJUST changed by is what it said.
       const change = row.kind === 'ADJUST' ? '' : ` (${row.delta === 0 ? 'no change' : signed(row.delta)})`;
       return `${asked} by ${row.cause}${change}, now ${row.on_hand}`;
     }
     case 'stale':
       return `${asked} ignored: version ${row.version ?? '(none)'} is not newer than what was known; still ${row.on_hand}`;
+    case 'rejected':
     case 'dead-lettered':
       return `${asked} ${refusal(row)}`;
   }
+}
+
+/** More may have been sold there than was here. */
+function onCardTrader({ quantity, delta }: HistoryRow): string {
+  if (quantity > 0) return `${quantity} of a sale on CardTrader came back`;
+  if (delta === quantity) return `${-quantity} sold on CardTrader`;
+  return `${-quantity} sold on CardTrader, ${delta === 0 ? 'none' : `only ${-delta}`} of which ${delta === -1 ? 'was' : 'were'} here`;
 }
 
 function refusal(row: HistoryRow): string {
@@ -70,8 +80,4 @@ export function parkedLines(userId: string, parked: ParkedRow): string[] {
     `  why:     ${parked.reason}: ${parked.error}`,
     `  release: brx-sync parked retry ${userId}${parked.attempts === 0 ? '' : ` (tried ${parked.attempts} ${parked.attempts === 1 ? 'time' : 'times'})`}`,
   ];
-}
-
-function signed(number: number): string {
-  return number > 0 ? `+${number}` : String(number);
 }

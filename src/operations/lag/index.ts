@@ -1,2 +1,2 @@
-export { openLagReader, type LagReader } from './read.ts';
-export type { LagReport, Member, PartitionLag, Trend } from './report.ts';
+export { openLagReader, readMembers, readOffsets, type LagOptions, type LagReader } from './read.ts';
+export { totalOf, type LagReport, type Member, type PartitionLag, type Trend } from './report.ts';

@@ -16,6 +16,8 @@ export interface Peeker {
 }
 
 const READ_TIMEOUT_MS = 10_000;
+const DELETE_TRIES = 5;
+const DELETE_AGAIN_MS = 200;
 
 export async function openPeeker(options: { kafka: Kafka; topic: string; group: string; clock: Clock }): Promise<Peeker> {
   const { kafka, topic, group, clock } = options;
@@ -40,6 +42,19 @@ export async function openPeeker(options: { kafka: Kafka; topic: string; group: 
     },
   });
   await Promise.race([joined, failed]);
+
+  /** The broker may take a moment to see that its only member has left. */
+  async function forget(admin: ReturnType<Kafka['admin']>): Promise<void> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await admin.deleteGroups([groupId]);
+        return;
+      } catch (error) {
+        if (tries === DELETE_TRIES) throw error;
+        await clock.sleep(DELETE_AGAIN_MS);
+      }
+    }
+  }
 
   return {
     async timestamps(offsets) {
@@ -66,7 +81,7 @@ export async function openPeeker(options: { kafka: Kafka; topic: string; group: 
       const admin = kafka.admin();
       try {
         await admin.connect();
-        await admin.deleteGroups([groupId]);
+        await forget(admin);
       } catch (error) {
         // Gone already, or the broker is: an empty group without offsets is forgotten by the broker too.
         kafka.logger().debug('group of lag not deleted', { groupId, error: String(error) });

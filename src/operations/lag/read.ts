@@ -1,15 +1,12 @@
 import { BrxError } from '../../errors.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { kafkaUnavailable, partitionsOf, type createKafka } from '../../platform/kafka/index.ts';
+import { PartitionStatus, type ConsumerStatus } from '../../platform/consumer/index.ts';
+import { askWhileMoving, kafkaUnavailable, partitionsOf, type createKafka } from '../../platform/kafka/index.ts';
 import { openPeeker, type Peeker } from './peek.ts';
 import { buildReport, oldestPending, type LagReport, type Member, type Offsets } from './report.ts';
 
 type Kafka = ReturnType<typeof createKafka>;
 type Admin = ReturnType<Kafka['admin']>;
-
-const LEADER_MOVED = /^(?:NOT_LEADER_FOR_PARTITION|LEADER_NOT_AVAILABLE|UNKNOWN_TOPIC_OR_PARTITION)$/;
-const LEADER_ATTEMPTS = 6;
-const LEADER_PAUSE_MS = 200;
 
 /** Reads the lag of a consumer group, as often as wanted; `close` when done. It changes nothing in Kafka. */
 export interface LagReader {
@@ -18,12 +15,25 @@ export interface LagReader {
   close(): Promise<void>;
 }
 
+export interface LagOptions {
+  kafka: Kafka;
+  brokers: readonly string[];
+  topic: string;
+  group: string;
+  clock: Clock;
+  /** Over how long a status is told; none without. */
+  windowMs?: number;
+  /** Whether the group was sent back on purpose: then that it stands behind is no rewind. */
+  replaying?: () => Promise<boolean>;
+}
+
 /** Throws BRX_KAFKA_UNAVAILABLE, and BRX_DIFFERENT if there is no such topic. */
-export async function openLagReader(options: { kafka: Kafka; brokers: readonly string[]; topic: string; group: string; clock: Clock }): Promise<LagReader> {
+export async function openLagReader(options: LagOptions): Promise<LagReader> {
   const { kafka, brokers, topic, group, clock } = options;
   let admin = kafka.admin();
   let peeker: Peeker | undefined;
   let previous: LagReport | undefined;
+  const watched = new Map<number, PartitionStatus>();
 
   const asked = async <T>(doing: string, ask: () => Promise<T>): Promise<T> => {
     try {
@@ -45,18 +55,26 @@ export async function openLagReader(options: { kafka: Kafka; brokers: readonly s
     throw error;
   }
   /** kafkajs asks the leaders it knew; while leadership moves they refuse. A new client asks anew who leads. */
-  const withFreshLeaders = async <T>(ask: () => Promise<T>): Promise<T> => {
-    for (let attempt = 1; ; attempt += 1) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (attempt === LEADER_ATTEMPTS || !LEADER_MOVED.test(error instanceof Error && 'type' in error ? String(error.type) : '')) throw error;
-        await clock.sleep(attempt * LEADER_PAUSE_MS);
+  const withFreshLeaders = <T>(ask: () => Promise<T>): Promise<T> =>
+    askWhileMoving(ask, {
+      clock,
+      async anew() {
         await admin.disconnect();
         admin = kafka.admin();
         await admin.connect();
-      }
+      },
+    });
+
+  const judged = (offsets: readonly Offsets[], members: readonly Member[], windowMs: number, replaying: boolean): Map<number, ConsumerStatus> => {
+    const statuses = new Map<number, ConsumerStatus>();
+    for (const { partition, committed, earliest, end } of offsets) {
+      const seen = watched.get(partition) ?? new PartitionStatus(windowMs);
+      watched.set(partition, seen);
+      seen.sample(clock.monotonic(), BigInt(committed) < 0n ? BigInt(earliest) : BigInt(committed), BigInt(end), members.some(({ partitions }) => partitions.includes(partition)));
+      const status = seen.read({ replaying });
+      if (status !== 'ok' || seen.isFull) statuses.set(partition, status);
     }
+    return statuses;
   };
 
   return {
@@ -64,11 +82,12 @@ export async function openLagReader(options: { kafka: Kafka; brokers: readonly s
     read: () =>
       asked('read lag', async () => {
         const offsets = await withFreshLeaders(() => readOffsets(admin, topic, group));
-        const { state, members } = await readMembers(admin, topic, group);
+        const { state, members } = await withFreshLeaders(() => readMembers(admin, topic, group));
         const pending = new Map(offsets.flatMap((one) => (oldestPending(one) === undefined ? [] : [[one.partition, oldestPending(one) ?? ''] as const])));
         if (pending.size > 0) peeker ??= await openPeeker(options);
         const timestamps = (await peeker?.timestamps(pending)) ?? new Map<number, number>();
-        previous = buildReport({ topic, group, state, at: clock.now(), members, offsets, timestamps, previous });
+        const statuses = options.windowMs === undefined ? undefined : judged(offsets, members, options.windowMs, (await options.replaying?.()) ?? false);
+        previous = buildReport({ topic, group, state, at: clock.now(), members, offsets, timestamps, previous, ...(statuses !== undefined && { statuses }) });
         return previous;
       }),
   };
@@ -80,7 +99,8 @@ async function requireTopic(admin: Admin, topic: string): Promise<void> {
   if (!topics.includes(topic)) throw new BrxError('BRX_DIFFERENT', `there is no topic ${topic}`, { remedy: 'create it with `brx-sync topics apply`, or see whether BRX_TOPIC_PREFIX is right' });
 }
 
-async function readOffsets(admin: Admin, topic: string, group: string): Promise<Offsets[]> {
+/** Where the group stands and the partitions begin and end. */
+export async function readOffsets(admin: Admin, topic: string, group: string): Promise<Offsets[]> {
   // Committed before end: so the difference is never negative while the group works.
   const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] });
   const ends = await admin.fetchTopicOffsets(topic);
@@ -88,7 +108,8 @@ async function readOffsets(admin: Admin, topic: string, group: string): Promise<
   return ends.map(({ partition, low, high }) => ({ partition, committed: byPartition.get(partition) ?? '-1', earliest: low, end: high }));
 }
 
-async function readMembers(admin: Admin, topic: string, group: string): Promise<{ state: string; members: Member[] }> {
+/** Who is in the group, and what works on what. */
+export async function readMembers(admin: Admin, topic: string, group: string): Promise<{ state: string; members: Member[] }> {
   const { groups } = await admin.describeGroups([group]);
   const described = groups[0];
   if (described === undefined) return { state: 'Dead', members: [] };

@@ -1,3 +1,5 @@
+import type { ConsumerStatus } from '../../platform/consumer/index.ts';
+
 /** What `brx-sync lag` knows, and how it is reckoned from what Kafka says. Pure. */
 export interface LagReport {
   topic: string;
@@ -32,7 +34,14 @@ export interface PartitionLag {
   owner: string | null;
   /** Against the report before; null for the first. */
   trend: Trend | null;
+  /** Records behind in the reports until now, this one last. */
+  history: number[];
+  /** By Burrow's rules; null while it was not watched for long enough to tell. */
+  status: ConsumerStatus | null;
 }
+
+/** How many readings a history keeps. */
+const HISTORY = 16;
 
 export type Trend = 'up' | 'down' | 'same';
 
@@ -62,6 +71,8 @@ export function buildReport(known: {
   /** By partition, in ms since 1970, of the record at `oldestPending`. */
   timestamps: ReadonlyMap<number, number>;
   previous: LagReport | undefined;
+  /** By partition, of those for which it can be told. */
+  statuses?: ReadonlyMap<number, ConsumerStatus>;
 }): LagReport {
   const partitions = known.offsets.map((offsets): PartitionLag => {
     const { partition } = offsets;
@@ -80,6 +91,9 @@ export function buildReport(known: {
       lost: never ? 0 : Number(max(0n, earliest - committed)),
       owner: known.members.find((member) => member.partitions.includes(partition))?.id ?? null,
       trend: before === undefined ? null : trendOf(before.records, records),
+      history: [...(before?.history ?? []), records].slice(-HISTORY),
+      // Behind by nothing is well whenever it is seen.
+      status: known.statuses?.get(partition) ?? (records === 0 ? 'ok' : null),
     };
   });
   const records = partitions.reduce((sum, partition) => sum + partition.records, 0);
@@ -100,3 +114,13 @@ export function buildReport(known: {
 }
 
 const trendOf = (before: number, now: number): Trend => (now > before ? 'up' : now < before ? 'down' : 'same');
+
+/** Several groups as one: behind by all of it, as old as the oldest. */
+export function totalOf(reports: readonly LagReport[], previous: LagReport['total'] | undefined): LagReport['total'] {
+  const records = reports.reduce((sum, { total }) => sum + total.records, 0);
+  return {
+    records,
+    seconds: reports.some(({ total }) => total.seconds === null) ? null : Math.max(0, ...reports.map(({ total }) => total.seconds ?? 0)),
+    trend: previous === undefined ? null : trendOf(previous.records, records),
+  };
+}

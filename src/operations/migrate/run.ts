@@ -17,6 +17,8 @@ export interface MigrateOptions {
   onWaiting?: () => void;
   /** Where the migrations are; the package's own by default. */
   directory?: string;
+  /** Into this schema, which is there, instead of the role's own. */
+  schema?: string;
 }
 
 export interface MigrateReport {
@@ -92,14 +94,14 @@ function report(files: readonly Migration[], applied: readonly AppliedMigration[
  * A connection of its own and no limit: a migration may take long, and the pool's limits would end it. keepAlive, for a wait
  * of hours behind another migrator.
  */
-async function connected<T>(url: string, { logger }: Pick<MigrateOptions, 'logger'>, work: (client: pg.Client) => Promise<T>): Promise<T> {
+async function connected<T>(url: string, { logger, schema }: Pick<MigrateOptions, 'logger' | 'schema'>, work: (client: pg.Client) => Promise<T>): Promise<T> {
   refuseUrlSettings(url);
   const client = new pg.Client({
     connectionString: url,
     application_name: 'brx-sync migrate',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
-    options: '-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0',
+    options: `-c statement_timeout=0 -c lock_timeout=0 -c idle_in_transaction_session_timeout=0${schema === undefined ? '' : ` -c search_path=${schema}`}`,
   });
   client.on('error', (error) => logger.warn({ error: error.message }, 'PostgreSQL connection broke')); // the query under way rejects too
   client.on('notice', (notice) => logger.debug({ notice: notice.message }, 'PostgreSQL says'));

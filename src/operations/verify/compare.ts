@@ -1,27 +1,29 @@
 import type pg from 'pg';
-import type { Difference, Differences } from './differences.ts';
+import type { Differences } from './differences.ts';
 import { saysTheSame, type Found, type FoundRow } from './found.ts';
-import type { ExpectedItem, ExpectedRow, Verdict } from './oracle.ts';
+import { about, describeRow as spell } from './describe.ts';
+import type { ExpectedItem, ExpectedRow, Verdict } from './verdict.ts';
 import { sortedJson, type TopicLog } from './topic-log.ts';
 import { itemRows, type ItemRow } from './verify.sql.ts';
 
-const FLAG = { removed: 1, drifted: 2 } as const;
+const FLAG = { removed: 1, drifted: 2, oversold: 4 } as const;
 const OUTCOME_LETTERS = { applied: 'a', stale: 's', would_go_negative: 'd', out_of_range: 'd', discarded: 'd' } as const;
 
 /**
- * Every expected ledger row against the one that is there, and the other way round. Of an item only the first difference is
- * told: whatever follows in the item's history follows from it.
+ * Every expected ledger row of a stock change against the one that is there, and the other way round. Of an item only the first
+ * difference is told (`told` collects them): whatever follows in the item's history follows from it.
  */
-export function compareLedger(log: TopicLog, verdict: Verdict, found: Found, differences: Differences): number {
-  const told = new Set<number>();
+export function compareLedger(log: TopicLog, verdict: Verdict, found: Found, differences: Differences, told: Set<number>): number {
   let compared = 0;
   for (const item of verdict.disordered) {
     told.add(item);
     differences.add({ what: 'order', problem: 'an item’s history goes against the order of a partition', user_id: log.items.text(item, 0), item_id: log.items.text(item, 1), expected: 'events of one partition in their order', found: 'another order' });
   }
   for (let event = 0; event < log.events.size; event += 1) {
+    if (log.first(event) === -1 || verdict.saleRows.has(event)) continue;
     const expected = verdict.row(event);
     const row = found.ledger(event);
+    if (row !== undefined && row.sale !== null && expected === undefined) continue; // told with the sales
     if (expected !== undefined) compared += 1;
     if (expected === undefined && row === undefined) continue;
     const occurrence = expected?.occurrence ?? log.first(event);
@@ -57,21 +59,6 @@ function judgeRow(log: TopicLog, found: Found, event: number, expected: Expected
   return undefined;
 }
 
-function about(log: TopicLog, occurrence: number): Pick<Difference, 'user_id' | 'item_id' | 'event_id' | 'position'> {
-  const item = log.itemOf(occurrence);
-  return { user_id: log.items.text(item, 0), item_id: log.items.text(item, 1), event_id: log.events.text(log.eventOf(occurrence)), position: log.position(occurrence) };
-}
-
-function spell(log: TopicLog, row: FoundRow | undefined): Record<string, unknown> | null {
-  if (row === undefined) return null;
-  const { item, previous, ...rest } = row;
-  return {
-    ...rest,
-    item_id: item < 0 ? 'one that is not in the topic' : log.items.text(item, 1),
-    after: previous === -1 ? null : previous < 0 ? 'an event that is not in the topic' : log.events.text(previous),
-  };
-}
-
 /** While an event of a parked user waits, nothing that came after it may have taken effect. */
 export function compareParking(log: TopicLog, found: Found, differences: Differences): void {
   const waitsFrom = new Map<string, number>();
@@ -84,6 +71,7 @@ export function compareParking(log: TopicLog, found: Found, differences: Differe
   if (waitsFrom.size === 0) return;
   for (let event = 0; event < log.events.size; event += 1) {
     const at = log.first(event);
+    if (at === -1) continue;
     const from = waitsFrom.get(place(at));
     if (from === undefined || at <= from || found.ledger(event) === undefined) continue;
     waitsFrom.delete(place(at)); // one is enough to tell of a user
@@ -163,9 +151,8 @@ type Wanted = ReturnType<typeof asRow>;
 function asRow(log: TopicLog, item: ExpectedItem) {
   return {
     on_hand: item.on_hand,
-    // Nothing reserves stock yet, so nothing can be held or oversold.
-    held: 0,
-    flags: (item.removed ? FLAG.removed : 0) | (item.drifted ? FLAG.drifted : 0),
+    held: item.held,
+    flags: (item.removed ? FLAG.removed : 0) | (item.drifted ? FLAG.drifted : 0) | (item.on_hand < item.held ? FLAG.oversold : 0),
     version: item.version,
     price_cents: item.price_cents,
     currency: item.currency,

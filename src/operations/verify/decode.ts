@@ -1,4 +1,4 @@
-import { RECORDS, validateInventoryChanged } from '../../contract/index.ts';
+import { RECORDS, recordNamed, validateInventoryChanged } from '../../contract/index.ts';
 import type { Codec } from '../../platform/kafka/index.ts';
 import type { LoggedRecord } from './topic-log.ts';
 
@@ -26,14 +26,32 @@ function contentOf(key: Buffer | null, value: Buffer | null, codec: Pick<Codec, 
   const id = schemaId(value);
   if (value === null || id === undefined) return { refused: 'undecodable' };
   const reader = codec.reader(id);
-  if (reader?.recordName !== RECORDS.InventoryChanged.fullName) return { refused: 'unknown_type' };
+  const name = reader === undefined ? undefined : recordNamed(reader.recordName);
+  if (reader === undefined || (name !== 'InventoryChanged' && name !== 'PurchaseRequested' && name !== 'PurchaseCancelled')) return { refused: 'unknown_type' };
   let decoded: unknown;
   try {
     decoded = reader.read(value);
   } catch {
     return { refused: 'undecodable' }; // how a reader says that the bytes do not fit
   }
-  const checked = validateInventoryChanged(decoded);
-  if (!checked.ok) return { refused: 'invalid' };
-  return key?.toString('latin1') === checked.event.user_id ? { event: checked.event } : { refused: 'key_mismatch' };
+  const content = checked(name, decoded);
+  if (content === undefined) return { refused: 'invalid' };
+  return key?.toString('latin1') === content.userId ? content.content : { refused: 'key_mismatch' };
+}
+
+function checked(name: 'InventoryChanged' | 'PurchaseRequested' | 'PurchaseCancelled', decoded: unknown): { content: LoggedRecord['content']; userId: string } | undefined {
+  switch (name) {
+    case 'InventoryChanged': {
+      const result = validateInventoryChanged(decoded);
+      return result.ok ? { content: { event: result.event }, userId: result.event.user_id } : undefined;
+    }
+    case 'PurchaseRequested': {
+      const result = RECORDS.PurchaseRequested.schema.safeParse(decoded);
+      return result.success ? { content: { request: result.data }, userId: result.data.user_id } : undefined;
+    }
+    case 'PurchaseCancelled': {
+      const result = RECORDS.PurchaseCancelled.schema.safeParse(decoded);
+      return result.success ? { content: { cancel: result.data }, userId: result.data.user_id } : undefined;
+    }
+  }
 }

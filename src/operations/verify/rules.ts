@@ -7,6 +7,8 @@ import type { InventoryChanged } from '../../contract/index.ts';
  */
 export interface ItemState {
   on_hand: number;
+  /** Reserved by sales under way. */
+  held: number;
   price_cents: number | null;
   currency: string | null;
   blueprint_id: number | null;
@@ -25,13 +27,14 @@ export interface Change {
   blueprint_id: number | null;
   properties: string | null;
   version: number | null;
+  source: string | null;
 }
 
 export type Outcome = 'applied' | 'stale' | 'would_go_negative' | 'out_of_range';
 
-export const UNSEEN: Readonly<ItemState> = { on_hand: 0, price_cents: null, currency: null, blueprint_id: null, properties: null, version: null, removed: false, drifted: false };
+export const UNSEEN: Readonly<ItemState> = { on_hand: 0, held: 0, price_cents: null, currency: null, blueprint_id: null, properties: null, version: null, removed: false, drifted: false };
 /** PostgreSQL's integer, Avro's int. */
-const MOST = 2_147_483_647;
+export const MOST = 2_147_483_647;
 
 interface Rule {
   case: string;
@@ -48,6 +51,12 @@ export const RULES: readonly Rule[] = [
     when: (item, { version }) => version !== null && item.version !== null && version <= item.version,
     outcome: 'stale',
     becomes: () => ({}),
+  },
+  {
+    case: 'ADJUST below zero that tells of a sale on CardTrader: it has happened',
+    when: (item, { kind, quantity, source }) => kind === 'ADJUST' && source === 'cardtrader' && item.on_hand + quantity < 0,
+    outcome: 'applied',
+    becomes: (_, change) => ({ ...said(change), on_hand: 0, drifted: true }),
   },
   {
     case: 'ADJUST below zero',

@@ -1,11 +1,7 @@
 import { BrxError, messageOf } from '../../errors.ts';
 import type { Clock } from '../../platform/clock.ts';
-import { kafkaUnavailable, type Codec, type createKafka } from '../../platform/kafka/index.ts';
-import { decodeRecord, schemaId } from './decode.ts';
-import type { LoggedRecord } from './topic-log.ts';
-
-type Kafka = ReturnType<typeof createKafka>;
-type Admin = ReturnType<Kafka['admin']>;
+import { askWhileMoving, kafkaUnavailable, withAdmin, type Admin, type Codec, type Kafka } from '../../platform/kafka/index.ts';
+import { schemaId, type RawRecord } from './decode.ts';
 
 /** Per partition. */
 export type Offsets = ReadonlyMap<number, number>;
@@ -23,26 +19,16 @@ export interface TopicReader {
 /** Nothing new for so long means that the records up to the end offset will not come any more. */
 const STALLED_MS = 30_000;
 
-export async function withAdmin<T>(kafka: Kafka, work: (admin: Admin) => Promise<T>): Promise<T> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    return await work(admin);
-  } catch (error) {
-    throw kafkaUnavailable(error, 'read topics and offsets');
-  } finally {
-    await admin.disconnect();
-  }
-}
-
 /** Throws BRX_REFUSED when there is no such topic: asked about its offsets, Kafka would only say that something failed. */
 export async function requireTopic(admin: Admin, topic: string): Promise<void> {
-  if (!(await admin.listTopics()).includes(topic)) throw new BrxError('BRX_REFUSED', `topic ${topic} does not exist`, { remedy: 'run `brx-sync topics apply`, or set BRX_TOPIC_PREFIX' });
+  if (!(await topicExists(admin, topic))) throw new BrxError('BRX_REFUSED', `topic ${topic} does not exist`, { remedy: 'run `brx-sync topics apply`, or set BRX_TOPIC_PREFIX' });
 }
+
+export const topicExists = async (admin: Admin, topic: string): Promise<boolean> => (await admin.listTopics()).includes(topic);
 
 /** Where each partition ends now. Throws BRX_REFUSED when its beginning is gone: what stood there cannot be worked out. */
 export async function endOffsets(admin: Admin, topic: string): Promise<Offsets> {
-  const offsets = await admin.fetchTopicOffsets(topic);
+  const offsets = await askWhileMoving(() => admin.fetchTopicOffsets(topic));
   const eaten = offsets.filter(({ low }) => Number(low) > 0);
   if (eaten.length > 0) {
     throw new BrxError('BRX_REFUSED', `retention has removed the beginning of ${topic} (${eaten.map(({ partition, low }) => `partition ${partition} begins at ${low}`).join(', ')}): what the database must hold cannot be worked out from the rest`, {
@@ -54,15 +40,20 @@ export async function endOffsets(admin: Admin, topic: string): Promise<Offsets> 
 
 /** The group's committed offsets; partitions without one are left out. */
 export async function committedOffsets(admin: Admin, topic: string, groupId: string): Promise<Offsets> {
-  const [group] = await admin.fetchOffsets({ groupId, topics: [topic] });
+  const [group] = await askWhileMoving(() => admin.fetchOffsets({ groupId, topics: [topic] }));
   return new Map((group?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0).map(({ partition, offset }) => [partition, Number(offset)]));
 }
 
-/** Hands over every record before `ends`, in order inside each partition, through a group of its own that leaves no trace. */
-export async function readTopic(reader: TopicReader, ends: Offsets, onRecord: (record: LoggedRecord) => void): Promise<void> {
+/**
+ * Hands over every record before `ends`, in order inside each partition, its schema known to the codec, through a group of its own that leaves no trace.
+ * `starts`: where to begin, else with the oldest record; it must be there. A handler that answers a promise is waited for.
+ */
+export async function readTopic(reader: TopicReader, ends: Offsets, onRecord: (record: RawRecord) => void | Promise<void>, starts: Offsets = new Map()): Promise<void> {
   const { kafka, clock, topic } = reader;
-  const remaining = new Map([...ends].filter(([, end]) => end > 0));
+  const remaining = new Map([...ends].filter(([partition, end]) => end > (starts.get(partition) ?? 0)));
   if (remaining.size === 0) return;
+  // The first fetch may be under way before it is told where to begin; what it brings comes again.
+  const next = new Map(starts);
   const groupId = `${reader.groupId}-verify-${Math.floor(clock.random() * 2 ** 40).toString(36)}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 250, maxBytesPerPartition: 2_097_152, allowAutoTopicCreation: false, retry: { restartOnFailure: () => Promise.resolve(false) } });
   const finished = new AbortController();
@@ -96,7 +87,10 @@ export async function readTopic(reader: TopicReader, ends: Offsets, onRecord: (r
           }
           for (const message of batch.messages) {
             if (finished.signal.aborted || Number(message.offset) >= end) break;
-            onRecord(decodeRecord({ partition: batch.partition, offset: Number(message.offset), timestamp: Number(message.timestamp), key: message.key, value: message.value }, reader.codec));
+            const offset = Number(message.offset);
+            if (offset < (next.get(batch.partition) ?? 0)) continue;
+            next.set(batch.partition, offset + 1);
+            await onRecord({ partition: batch.partition, offset, timestamp: Number(message.timestamp), key: message.key, value: message.value });
           }
         } catch (error) {
           fail(error);
@@ -104,6 +98,9 @@ export async function readTopic(reader: TopicReader, ends: Offsets, onRecord: (r
         await payload.heartbeat();
       },
     });
+    for (const [partition, offset] of starts) consumer.seek({ topic, partition, offset: String(offset) });
+    const nothing = [...ends.keys()].filter((partition) => !remaining.has(partition));
+    if (starts.size > 0 && nothing.length > 0) consumer.pause([{ topic, partitions: nothing }]);
     while (!finished.signal.aborted) {
       if (reader.signal?.aborted === true) throw reader.signal.reason as Error;
       await clock.sleep(500, finished.signal).catch(() => undefined); // woken: finished or failed

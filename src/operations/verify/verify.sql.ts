@@ -39,20 +39,23 @@ export interface LedgerRow {
   kind: string;
   outcome: string;
   cause: string;
+  /** Of rows of sales. */
+  purchase_id: string | null;
+  held_delta: number | null;
 }
 
-type LedgerTuple = [string, string, string, string | null, number, number | null, number, number, number, string, string, string];
+type LedgerTuple = [string, string, string, string | null, number, number | null, number, number, number, string, string, string, string | null, number | null];
 
 export async function* ledgerRows(client: pg.PoolClient): AsyncGenerator<LedgerRow[]> {
   for (let after = LOWEST; ; ) {
     const { rows } = await client.query<LedgerTuple>({
       rowMode: 'array',
       text: `SELECT event_id, user_id, item_id, previous_event_id, (extract(epoch FROM occurred_at) * 1000)::float8, version::float8,
-                    quantity, delta, on_hand, kind, outcome, cause
+                    quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta
                FROM stock_ledger WHERE event_id > $1::uuid ORDER BY event_id LIMIT ${PAGE}`,
       values: [after],
     });
-    yield rows.map(([event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause]) => ({
+    yield rows.map(([event_id, user_id, item_id, previous_event_id, occurred_at, version, quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta]) => ({
       event_id,
       user_id,
       item_id,
@@ -65,6 +68,8 @@ export async function* ledgerRows(client: pg.PoolClient): AsyncGenerator<LedgerR
       kind,
       outcome,
       cause,
+      purchase_id,
+      held_delta,
     }));
     const last = rows.at(-1);
     if (last === undefined || rows.length < PAGE) return;
@@ -156,8 +161,14 @@ export async function parkedUsers(client: pg.PoolClient): Promise<string[]> {
 const BUSINESS_ROWS = [
   `SELECT string_agg(md5(ROW(user_id, item_id, blueprint_id, on_hand, held, price_cents, currency, properties, version, flags, last_event_id)::text), '' ORDER BY user_id, item_id)
      FROM inventory_items`,
-  `SELECT string_agg(md5(ROW(event_id, user_id, item_id, previous_event_id, extract(epoch FROM occurred_at), version, quantity, delta, on_hand, kind, outcome, cause)::text), '' ORDER BY event_id)
+  `SELECT string_agg(md5(ROW(event_id, user_id, item_id, previous_event_id, extract(epoch FROM occurred_at), version, quantity, delta, on_hand, kind, outcome, cause, purchase_id, held_delta)::text), '' ORDER BY event_id)
      FROM stock_ledger`,
+  `SELECT string_agg(md5(ROW(user_id, purchase_id, event_id, extract(epoch FROM started_at), extract(epoch FROM deadline_at), version, definition, cancelled, sold, state, reason, currency, buyer_id, lines)::text), '' ORDER BY purchase_id, user_id)
+     FROM purchase_sagas`,
+  `SELECT string_agg(md5(ROW(user_id, purchase_id, event_id, extract(epoch FROM at), version, fact, state, detail)::text), '' ORDER BY purchase_id, user_id, version) FROM purchase_history`,
+  `SELECT string_agg(md5(ROW(user_id, item_id, purchase_id, quantity)::text), '' ORDER BY user_id, item_id, purchase_id) FROM stock_holds`,
+  `SELECT string_agg(md5(ROW(user_id, item_id, product_id, quantity, price_cents, gone, operation_id, sold_lines, mismatch)::text), '' ORDER BY user_id, item_id) FROM marketplace_listings`,
+  `SELECT string_agg(md5(ROW(operation_id, user_id, item_id, purchase_id, returns, product_id, attempts, quantity, before, target, kind, state, reason)::text), '' ORDER BY operation_id) FROM marketplace_operations`,
   `SELECT string_agg(md5(ROW(user_id, reason, error, attempts)::text), '' ORDER BY user_id) FROM parked_users`,
   `SELECT string_agg(md5(ROW(user_id, event_id, topic, partition, "offset", extract(epoch FROM record_timestamp), md5(record_key), md5(record_value), record_headers)::text), '' ORDER BY user_id, id)
      FROM parked_events`,

@@ -1,0 +1,10 @@
+import { z } from 'zod';
+
+/** What every change over HTTP says for the record. */
+export const operatorBody = z.strictObject({
+  reason: z.string().trim().min(1).max(500).meta({ description: 'why, for the record' }),
+  who: z.string().trim().min(1).max(100).optional().meta({ description: 'on whose behalf, for the record' }),
+});
+
+/** As it is written down: whoever has the token is `api`, and says for whom. */
+export const byOf = ({ reason, who }: z.output<typeof operatorBody>): { who: string; reason: string } => ({ who: who === undefined ? 'api' : `api: ${who}`, reason });

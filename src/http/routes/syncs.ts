@@ -1,0 +1,192 @@
+import { z } from 'zod';
+import { cancelSync, CAUSES, countFindings, fixOf, FIXES, JOB_STATES, MODE_NAMES, PROBLEMS, REMEDIES, requestSync, selectDrift, selectFindings, selectJobs, selectNewestJobs, selectParkedChunks, type DriftRow, type Finding, type JobRow } from '../../bulk-sync/index.ts';
+import { id, limit } from '../models.ts';
+import { byOf, operatorBody } from '../operator.ts';
+import { Problem } from '../problems.ts';
+import { route, type Model, type Route } from '../route.ts';
+import { toText } from '../times.ts';
+import type { ApiDeps } from './users.ts';
+
+const MOST_JOBS = 200;
+const MOST_FINDINGS = 1_000;
+const MOST_DRIFT = 1_000;
+
+const time = z.iso.datetime();
+const count = z.int().min(0);
+const sync = z.object({
+  job_id: z.uuid(),
+  user_id: z.uuid(),
+  mode: z.enum(MODE_NAMES),
+  dry_run: z.boolean(),
+  scheduled: z.boolean().meta({ description: 'the report of a night' }),
+  state: z.enum(JOB_STATES),
+  asked_by: z.string(),
+  asked_at: time,
+  exported_at: time.nullable().meta({ description: 'what has changed since is left alone' }),
+  ended_at: time.nullable().meta({ description: 'null: it is under way' }),
+  problem: z.object({ code: z.string(), detail: z.string(), remedy: z.string() }).nullable().meta({ description: 'why it has failed' }),
+  chunks: z.object({ all: count.nullable(), done: count, parked: count }),
+  products: count.nullable(),
+  unread: count.nullable().meta({ description: 'entries of the export that could not be read' }),
+  created: count,
+  adopted: count,
+  linked: count,
+  pushed: count,
+  drifted: count,
+  left_alone: count,
+  same: count,
+  unmapped: count,
+});
+const finding = z.object({ kind: z.string(), cause: z.string(), means: z.string(), product_id: z.int().nullable(), item_id: z.uuid().nullable(), here: z.int().nullable(), there: z.int().nullable(), name: z.string().nullable() });
+const syncDetail = sync.extend({
+  causes: z.array(z.object({ kind: z.string(), cause: z.string(), means: z.string(), count })),
+  findings: z.array(finding).meta({ description: 'the first ones' }),
+  parked_chunks: z.array(z.object({ chunk: z.int(), products: count, tries: count, reason: z.string() })),
+});
+const drift = z.object({
+  subject: z.string(),
+  item_id: z.uuid().nullable(),
+  product_id: z.int().nullable(),
+  name: z.string().nullable(),
+  here: z.int().nullable(),
+  there: z.int().nullable(),
+  cause: z.string(),
+  means: z.string(),
+  fix: z.string(),
+  fix_means: z.string(),
+  confirmed: z.boolean().meta({ description: 'two reports agree on it' }),
+  first_at: time,
+  seen_at: time,
+});
+const syncModel = { name: 'Sync', schema: sync } satisfies Model;
+const syncDetailModel = { name: 'SyncDetail', schema: syncDetail } satisfies Model;
+const syncsModel = { name: 'Syncs', schema: z.object({ syncs: z.array(sync).meta({ description: 'newest first' }) }) } satisfies Model;
+const driftModel = { name: 'Drift', schema: z.object({ drift: z.array(drift) }) } satisfies Model;
+
+const user = z.strictObject({ id });
+const job = z.strictObject({ job: id });
+const wanted = operatorBody.extend({
+  mode: z.enum(MODE_NAMES).default('report'),
+  dry_run: z.boolean().default(false),
+  confirm_shrink: z.boolean().default(false).meta({ description: 'believe an export with a tenth fewer products, or less' }),
+});
+
+/** A seller's whole stock compared with CardTrader, imported from there or pushed to it, and what differs. A dispatcher does the work. */
+export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'postgres'>): Route[] {
+  /** From the primary: whoever asked a moment ago must find it. */
+  const jobOf = async (jobId: string): Promise<JobRow> => {
+    const [found] = await selectJobs(postgres.prisma, [jobId]);
+    if (found === undefined) throw new Problem('unknown_sync', `there is no bulk sync ${jobId}`, { remedy: 'GET /users/{id}/syncs lists those of a user' });
+    return found;
+  };
+  return [
+    route({
+      method: 'POST',
+      path: '/users/{id}/sync',
+      access: 'write',
+      isLimited: true,
+      summary: 'Ask for a bulk sync',
+      description: 'A process with the role dispatcher does it; GET /syncs/{job} tells how far it is. One a user at a time. Written down with who and why.',
+      params: user,
+      body: wanted,
+      answer: syncModel,
+      problems: ['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'too_large', 'unsupported_media_type'],
+      async handle({ params: { id: userId }, body: { mode, dry_run: dryRun, confirm_shrink: confirmShrink, reason, who } }) {
+        const jobId = await requestSync(postgres, userId, { mode, dryRun, confirmShrink, ...byOf({ reason, who }) });
+        return { body: syncOf(await jobOf(jobId)) };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/users/{id}/syncs',
+      access: 'read',
+      isLimited: true,
+      summary: 'Bulk syncs of a user, newest first',
+      params: user,
+      query: z.strictObject({ limit: limit(MOST_JOBS, 20) }),
+      answer: syncsModel,
+      problems: ['invalid_request', 'unauthorized'],
+      handle: async ({ params: { id: userId }, query: { limit: most } }) => ({ body: { syncs: (await readers.readFrom(({ prisma }) => selectNewestJobs(prisma, userId, most))).map(syncOf) } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/users/{id}/drift',
+      access: 'read',
+      isLimited: true,
+      summary: 'Items of a user of which here and CardTrader differ, with what would mend it',
+      params: user,
+      query: z.strictObject({ limit: limit(MOST_DRIFT, 100), unconfirmed: z.enum(['true', 'false']).default('false').meta({ description: 'also what one report alone has found' }) }),
+      answer: driftModel,
+      problems: ['invalid_request', 'unauthorized'],
+      handle: async ({ params: { id: userId }, query: { limit: most, unconfirmed } }) => ({ body: { drift: (await readers.readFrom(({ prisma }) => selectDrift(prisma, userId, { all: unconfirmed === 'true', limit: most }))).map(driftOf) } }),
+    }),
+    route({
+      method: 'GET',
+      path: '/syncs/{job}',
+      access: 'read',
+      isLimited: true,
+      summary: 'A bulk sync: how far it is, what it did, what it found and why',
+      params: job,
+      query: z.strictObject({ limit: limit(MOST_FINDINGS, 100).meta({ description: 'most findings' }) }),
+      answer: syncDetailModel,
+      problems: ['invalid_request', 'unauthorized', 'unknown_sync'],
+      async handle({ params: { job: jobId }, query: { limit: most } }) {
+        const found = await jobOf(jobId);
+        const [causes, findings, parked] = [await countFindings(postgres.prisma, jobId), await selectFindings(postgres.prisma, jobId, most), await selectParkedChunks(postgres.prisma, jobId)];
+        return { body: { ...syncOf(found), causes: causes.map((each) => ({ ...each, means: CAUSES[each.cause] })), findings: findings.map(findingOf), parked_chunks: parked } };
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/syncs/{job}/cancel',
+      access: 'write',
+      isLimited: true,
+      summary: 'Call a bulk sync off',
+      description: 'What is applied by then stays. Written down with who and why.',
+      params: job,
+      body: operatorBody,
+      answer: syncModel,
+      problems: ['invalid_request', 'unauthorized', 'forbidden', 'unknown_sync', 'conflict', 'too_large', 'unsupported_media_type'],
+      async handle({ params: { job: jobId }, body }) {
+        await jobOf(jobId);
+        await cancelSync(postgres, jobId, byOf(body));
+        return { body: syncOf(await jobOf(jobId)) };
+      },
+    }),
+  ];
+}
+
+function syncOf(row: JobRow): z.input<typeof sync> {
+  const { problem } = row;
+  return {
+    job_id: row.jobId,
+    user_id: row.userId,
+    mode: row.mode,
+    dry_run: row.dryRun,
+    scheduled: row.scheduled,
+    state: row.state,
+    asked_by: row.askedBy,
+    asked_at: row.askedAt.toISOString(),
+    exported_at: toText(row.exportedAt),
+    ended_at: toText(row.endedAt),
+    problem: problem === null ? null : { code: problem, detail: row.said === null ? PROBLEMS[problem] : `${PROBLEMS[problem]}: ${row.said}`, remedy: REMEDIES[problem] },
+    chunks: { all: row.chunks, done: row.done, parked: row.parked },
+    products: row.products,
+    unread: row.unread,
+    created: row.created,
+    adopted: row.adopted,
+    linked: row.linked,
+    pushed: row.pushed,
+    drifted: row.drifted,
+    left_alone: row.left,
+    same: row.same,
+    unmapped: row.unmapped,
+  };
+}
+
+const findingOf = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding): z.input<typeof finding> => ({ kind, cause, means: CAUSES[cause], product_id: productId, item_id: itemId, here: ours, there: theirs, name });
+
+function driftOf(row: DriftRow): z.input<typeof drift> {
+  const fix = fixOf(row);
+  return { subject: row.subject, item_id: row.itemId, product_id: row.productId, name: row.name, here: row.ours, there: row.theirs, cause: row.cause, means: CAUSES[row.cause], fix, fix_means: FIXES[fix], confirmed: row.confirmed, first_at: row.firstAt.toISOString(), seen_at: row.seenAt.toISOString() };
+}

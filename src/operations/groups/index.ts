@@ -1,0 +1,1 @@
+export { consumedTopics, type ConsumedTopic } from './groups.ts';
