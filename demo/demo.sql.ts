@@ -48,13 +48,27 @@ export async function connections(pool: pg.Pool): Promise<Map<string, number>> {
   return new Map(rows.map((row) => [row.application_name, row.count]));
 }
 
-export async function unpublishedDeadLetters(pool: pg.Pool): Promise<number> {
-  const { rows } = await pool.query<{ count: number }>('SELECT count(*)::int AS count FROM dead_letters WHERE published_at IS NULL');
-  return rows[0]?.count ?? 0;
+/** Outbox rows, and sales that go on by themselves. */
+export async function underWay(pool: pg.Pool): Promise<{ unpublished: number; openSales: number }> {
+  const { rows } = await pool.query<{ unpublished: number; openSales: number }>(
+    `SELECT (SELECT count(*)::int FROM outbox) AS unpublished, (SELECT count(*)::int FROM purchase_sagas WHERE next_action_at IS NOT NULL AND state <> 'NEEDS_OPERATOR') AS "openSales"`,
+  );
+  return rows[0] ?? { unpublished: 0, openSales: 0 };
+}
+
+/** Sales by how they ended, or where they are. */
+export async function salesByState(pool: pg.Pool): Promise<Readonly<Record<string, number>>> {
+  const { rows } = await pool.query<{ state: string; count: number }>('SELECT state, count(*)::int AS count FROM purchase_sagas GROUP BY state');
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
+
+/** Copies on hand by item. */
+export async function onHandOf(pool: pg.Pool, users: readonly string[]): Promise<Map<string, number>> {
+  const { rows } = await pool.query<{ item_id: string; on_hand: number }>('SELECT item_id, on_hand FROM inventory_items WHERE user_id = ANY ($1::uuid[])', [users]);
+  return new Map(rows.map((row) => [row.item_id, row.on_hand]));
 }
 
 export interface Facts {
-  applied: number;
   lowest: number;
   drifted: number;
   /** Users with a dead letter, and those of them whose events took effect afterwards all the same. */
@@ -66,8 +80,7 @@ export interface Facts {
 export async function readFacts(pool: pg.Pool): Promise<Facts> {
   const { rows } = await pool.query<Facts>(
     `WITH unlucky AS (SELECT user_id, min(created_at) AS at FROM dead_letters WHERE user_id IS NOT NULL GROUP BY user_id)
-     SELECT (SELECT count(*)::int FROM stock_ledger WHERE outcome = 'a') AS applied,
-            (SELECT coalesce(min(least(on_hand, held)), 0) FROM inventory_items) AS lowest,
+     SELECT (SELECT coalesce(min(least(on_hand, held)), 0) FROM inventory_items) AS lowest,
             (SELECT count(*)::int FROM inventory_items WHERE flags & 2 <> 0) AS drifted,
             (SELECT count(*)::int FROM unlucky) AS unlucky,
             (SELECT count(*)::int FROM unlucky AS u
@@ -76,6 +89,15 @@ export async function readFacts(pool: pg.Pool): Promise<Facts> {
   const facts = rows[0];
   if (facts === undefined) throw new Error('no row of a query that always has one');
   return facts;
+}
+
+/** The confirmed sale that took the most calls to CardTrader. */
+export async function telltaleSale(pool: pg.Pool): Promise<{ user_id: string; purchase_id: string } | undefined> {
+  const { rows } = await pool.query<{ user_id: string; purchase_id: string }>(
+    `SELECT s.user_id, s.purchase_id FROM marketplace_operations AS o JOIN purchase_sagas AS s USING (user_id, purchase_id)
+      WHERE s.state = 'CONFIRMED' GROUP BY s.user_id, s.purchase_id ORDER BY sum(jsonb_array_length(o.evidence)) DESC, s.purchase_id LIMIT 1`,
+  );
+  return rows[0];
 }
 
 /** An item with something to tell: one whose history holds an event that was refused or stale, and a dozen others. */

@@ -1,4 +1,4 @@
-import { partitionsOf, type createKafka } from '../src/platform/kafka/index.ts';
+import { askWhileMoving, partitionsOf, type createKafka } from '../src/platform/kafka/index.ts';
 
 /** Where the consumer group stands, as Kafka itself says: it survives every worker. */
 export interface GroupState {
@@ -19,7 +19,8 @@ export async function openGroupReader(kafka: ReturnType<typeof createKafka>, top
   const admin = kafka.admin();
   await admin.connect();
   return {
-    async read() {
+    // A stack that was just started may still be handing out its groups.
+    read: () => askWhileMoving(async () => {
       // Committed before ends: never further than there is.
       const [committed] = await admin.fetchOffsets({ groupId, topics: [topic] });
       const ends = await admin.fetchTopicOffsets(topic);
@@ -30,7 +31,7 @@ export async function openGroupReader(kafka: ReturnType<typeof createKafka>, top
         state: group?.state ?? 'Dead',
         owned: new Map((group?.members ?? []).map(({ clientId, memberAssignment }) => [clientId, memberAssignment.length === 0 ? [] : (partitionsOf(memberAssignment)[topic] ?? [])])),
       };
-    },
+    }),
     close: () => admin.disconnect(),
   };
 }

@@ -5,15 +5,17 @@ import { verify } from '../src/operations/verify/index.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import { COMMAND_RETRIES, createCodec, createKafka, createRegistry } from '../src/platform/kafka/index.ts';
 import { silentLogger } from '../src/platform/log.ts';
-import { createPostgres } from '../src/platform/postgres/index.ts';
+import { createPostgres, type Postgres } from '../src/platform/postgres/index.ts';
+import { readStory } from '../src/purchase/index.ts';
 import { readSettings, resolveStack, type StackUrls } from '../stack/index.ts';
-import { DEMO_APPLICATION, readFacts, telltaleItem } from './demo.sql.ts';
+import { DEMO_APPLICATION, onHandOf, readFacts, salesByState, telltaleItem, telltaleSale } from './demo.sql.ts';
 import { openGroupReader } from './group.ts';
+import { connectSellers, marketFacts, openMarket, type Market } from './market.ts';
 import { HELP, readOptions, type DemoOptions } from './options.ts';
 import { showProgress } from './progress.ts';
 import { showReport } from './report.ts';
 import { planRun, prepareRun, removeFinishedRuns, type Run } from './run.ts';
-import { killInTheMiddle, publish, untilAllApplied, untilShared } from './scene.ts';
+import { killInTheMiddle, publish, untilAllApplied, untilSettled, untilShared, workload } from './scene.ts';
 import { count, createView, type View } from './view.ts';
 import { Watch } from './watch.ts';
 import { freePorts, Worker } from './worker.ts';
@@ -21,7 +23,8 @@ import { freePorts, Worker } from './worker.ts';
 /**
  * `npm run demo`: the main job once, from an empty database to a verified one.
  *
- *   stack ► database, topics, schemas ► two workers ► publish ► kill one, start it again ► all applied ► stop ► verify ► report
+ *   stack ► database, topics, schemas ► two workers ► sellers on CardTrader ► publish ► kill one, start it again
+ *   ► all applied ► every sale settled ► stop ► verify ► report
  */
 const clock = systemClock;
 const begun = clock.monotonic();
@@ -30,12 +33,13 @@ const secondsSince = (start: number): number => (clock.monotonic() - start) / 1_
 class Interrupted extends Error {}
 
 async function demo(options: DemoOptions, view: View, signal: AbortSignal, workers: Worker[]): Promise<boolean> {
-  view.line(view.paint('bold', `BRX Sync: ${count(options.events)} events of ${count(options.users)} sellers, two workers, one of them killed in the middle`));
+  view.line(view.paint('bold', `BRX Sync: ${count(options.events)} events of ${count(options.users)} sellers, a tenth of them sales; two workers, one of them killed in the middle; a CardTrader that loses answers`));
   view.line();
   const settings = readSettings();
   const urls = await view.step('Kafka, registry and PostgreSQL answer', (report) => resolveStack({ settings, report }));
   signal.throwIfAborted();
-  const run = planRun(settings, urls);
+  const market = await openMarket(options);
+  const run = planRun(settings, urls, market.simulator.apiUrl);
   await view.step(`database ${run.database}, topics and schemas`, async (report) => {
     const removed = await removeFinishedRuns(run, urls);
     if (removed.length > 0) report(`removed what ${removed.length === 1 ? 'an earlier demo' : `${removed.length} earlier demos`} left`);
@@ -45,13 +49,22 @@ async function demo(options: DemoOptions, view: View, signal: AbortSignal, worke
 
   const postgres = createPostgres(run.config.postgres, { logger: silentLogger, applicationName: DEMO_APPLICATION, keyLookupsOnly: false });
   try {
-    return await perform(options, run, urls, postgres.pool, view, signal, workers);
+    return await perform(options, { run, urls, market, postgres }, view, signal, workers);
   } finally {
     await postgres.close();
+    await market.simulator.close();
   }
 }
 
-async function perform(options: DemoOptions, run: Run, urls: StackUrls, pool: ReturnType<typeof createPostgres>['pool'], view: View, signal: AbortSignal, workers: Worker[]): Promise<boolean> {
+interface Scenery {
+  readonly run: Run;
+  readonly urls: StackUrls;
+  readonly market: Market;
+  readonly postgres: Postgres;
+}
+
+async function perform(options: DemoOptions, { run, urls, market, postgres }: Scenery, view: View, signal: AbortSignal, workers: Worker[]): Promise<boolean> {
+  const { pool } = postgres;
   const kafka = createKafka(run.config.kafka, silentLogger, { retries: COMMAND_RETRIES });
   const reader = await openGroupReader(kafka, run.topic, run.config.ingest.groupId);
   const [first = 0, second = 0] = await freePorts(2);
@@ -74,12 +87,23 @@ async function perform(options: DemoOptions, run: Run, urls: StackUrls, pool: Re
     });
     view.line(view.paint('dim', `  ${workers.map(({ name, pid, metricsUrl }) => `worker ${name}: process ${pid ?? '?'}, ${metricsUrl}`).join('    ')}`));
 
+    const until = AbortSignal.any([signal, ending.signal]);
+    await view.step(`${count(market.sellers.length)} of the sellers list ${count(market.opening.length)} cards on CardTrader, too`, async () => {
+      await publish(run, market.opening, until);
+      await watch.until(({ applied }) => applied === market.opening.length);
+      await connectSellers(market, run, postgres);
+    });
+
     applying = clock.monotonic();
-    const publishing = publish(run, options, AbortSignal.any([signal, ending.signal]));
+    const publishing = publish(run, workload(run, options, market), until, options.events);
     const [published, kill] = await Promise.all([publishing, killInTheMiddle(options, workers, watch, reader, view), untilAllApplied(options, watch)]);
     const applySeconds = secondsSince(applying);
-    applying = undefined;
     view.line(`${view.paint('green', '✓')} ${`all ${count(options.events)} events applied`.padEnd(52)} ${view.paint('dim', `${applySeconds.toFixed(1)} s`)}`);
+    await untilSettled(watch);
+    const settleSeconds = secondsSince(applying);
+    applying = undefined;
+    view.line(`${view.paint('green', '✓')} ${'every sale has ended, and its seller’s shop is told'.padEnd(52)} ${view.paint('dim', `${settleSeconds.toFixed(1)} s`)}`);
+    await market.simulator.control.idle();
     await watch.end();
 
     const stopping = clock.monotonic();
@@ -92,13 +116,16 @@ async function perform(options: DemoOptions, run: Run, urls: StackUrls, pool: Re
         codec: createCodec(createRegistry(run.config.registry)),
         clock,
         topic: run.topic,
+        outcomesTopic: topicName(run.config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
         groupId: run.config.ingest.groupId,
         horizonMs: run.config.ingest.horizonMs,
+        settled: true,
         signal,
         onProgress: (progress) => report(progress.step === 'reading' ? `${count(progress.records)} of ${count(progress.of)} records` : progress.step),
       }),
     );
     const telltale = await telltaleItem(pool);
+    const sale = await telltaleSale(pool);
     return showReport(view, {
       options,
       run,
@@ -108,12 +135,15 @@ async function perform(options: DemoOptions, run: Run, urls: StackUrls, pool: Re
       workers,
       exits,
       facts: await readFacts(pool),
+      sales: await salesByState(pool),
+      market: marketFacts(market, await onHandOf(pool, market.sellers.map(({ user }) => user))),
       deadLetterRecords: await recordsOf(kafka, topicName(run.config.kafka.topicPrefix, deadLetterTopic(TOPICS.marketplaceEvents))),
       peakConnections: watch.peakConnections,
-      seconds: { apply: applySeconds, stop: stopSeconds, total: secondsSince(begun) },
+      seconds: { apply: applySeconds, settle: settleSeconds, stop: stopSeconds, total: secondsSince(begun) },
       published,
       bestRate: watch.bestRate,
       item: telltale === undefined ? undefined : await explainItem(pool, telltale.user_id, telltale.item_id, 8),
+      sale: sale === undefined ? undefined : (await readStory(postgres.prisma, sale.purchase_id, sale.user_id))[0],
     });
   } finally {
     ending.abort(new Error('the demo is over'));

@@ -12,13 +12,14 @@ export interface DemoOptions {
 
 const DEFAULTS: DemoOptions = { events: 200_000, users: 1_000, seed: 1, keep: false };
 
-export const HELP = `The main job, live, on real Kafka, schema registry and PostgreSQL: two workers, one killed in the middle, everything verified.
+export const HELP = `The main job, live, on real Kafka, schema registry and PostgreSQL: two workers, one killed
+in the middle, a CardTrader stand-in that loses answers, everything verified.
 
   npm run demo
   npm run demo -- --events 1000000 --users 5000
 
 Options
-  --events <n>   how many, 100 to 10,000,000 (${DEFAULTS.events.toLocaleString('en-US')})
+  --events <n>   how many, 1,000 to 10,000,000 (${DEFAULTS.events.toLocaleString('en-US')})
   --users <n>    sellers, 1 to 1,000,000 (${DEFAULTS.users.toLocaleString('en-US')})
   --seed <n>     another workload (${DEFAULTS.seed})
   --keep         keep this run's database and topics for good; without it the next demo removes them
@@ -33,7 +34,7 @@ export function readOptions(args: readonly string[]): DemoOptions | 'help' {
   const { help, keep, events, users, seed } = parse(args);
   if (help === true) return 'help';
   return {
-    events: integer('--events', events, 100, 10_000_000) ?? DEFAULTS.events,
+    events: integer('--events', events, 1_000, 10_000_000) ?? DEFAULTS.events,
     users: integer('--users', users, 1, 1_000_000) ?? DEFAULTS.users,
     seed: integer('--seed', seed, 0, Number.MAX_SAFE_INTEGER) ?? DEFAULTS.seed,
     keep: keep ?? DEFAULTS.keep,

@@ -5,11 +5,12 @@ import type { Worker } from './worker.ts';
 
 /** The live picture: one block on a terminal, else one line. */
 export function showProgress(view: View, { events }: DemoOptions, workers: readonly Worker[], snapshot: Snapshot, seconds: number): void {
-  const { published, applied, lag, rate, group, connections } = snapshot;
+  const { published, applied, lag, rate, group, connections, openSales, unpublished } = snapshot;
   const lines = [
     '',
     `  published  ${view.paint('cyan', bar(published, events))}  ${count(published)} of ${count(events)}`,
     `  applied    ${view.paint('green', bar(applied, events))}  ${count(applied)}   ${view.paint('bold', `${count(rate)}/s`)}   lag ${count(lag)}   ${view.paint('dim', `${seconds.toFixed(0)} s`)}`,
+    `  sales      ${count(openSales)} under way   ${view.paint('dim', `outbox ${count(unpublished)}`)}`,
     ...workers.map((worker) => {
       const owned = group.owned.get(worker.clientId) ?? [];
       const facts = [`${owned.length} partitions`.padStart(13), `${count(worker.events)} events`.padStart(16), megabytes(worker.memory).padStart(7), `${connections.get(worker.clientId) ?? 0} connections`];
@@ -17,7 +18,7 @@ export function showProgress(view: View, { events }: DemoOptions, workers: reado
     }),
   ];
   const each = workers.map((worker) => `${worker.name} ${labelOf(worker)} ${count(worker.events)}, ${group.owned.get(worker.clientId)?.length ?? 0} partitions, ${megabytes(worker.memory)}`);
-  view.block(lines, `  ${seconds.toFixed(0).padStart(3)} s  published ${count(published)}  applied ${count(applied)} (${count(rate)}/s)  lag ${count(lag)}  | ${each.join(' | ')}`);
+  view.block(lines, `  ${seconds.toFixed(0).padStart(3)} s  published ${count(published)}  applied ${count(applied)} (${count(rate)}/s)  lag ${count(lag)}  sales under way ${count(openSales)}  | ${each.join(' | ')}`);
 }
 
 const labelOf = ({ state, starts }: Worker): string => (state === 'running' && starts > 1 ? 'running again' : state);

@@ -10,6 +10,7 @@ import { COMMAND_RETRIES, createKafka, createRegistry, openTopicAdmin } from '..
 import { silentLogger } from '../src/platform/log.ts';
 import type { StackSettings, StackUrls } from '../stack/index.ts';
 import { createDatabase, DATABASE_PREFIX, dropDatabase, finishedDatabases, onServer } from './demo.sql.ts';
+import { MARKET_SETTINGS } from './market.ts';
 
 /** What belongs to one run alone: a database, a topic prefix, a consumer group, and a folder for logs. */
 export interface Run {
@@ -29,7 +30,8 @@ export const SESSION_TIMEOUT_MS = 6_000;
 /** What it takes to reach services of the environment; the local stack needs none of it. */
 const ACCESS = /^BRX_(KAFKA_(SSL|SASL_\w+)|SCHEMA_REGISTRY_(USERNAME|PASSWORD)(_FILE)?)$/;
 
-export function planRun(settings: StackSettings, urls: StackUrls): Run {
+/** `marketplaceUrl`: of the run's CardTrader. */
+export function planRun(settings: StackSettings, urls: StackUrls, marketplaceUrl: string): Run {
   const id = randomBytes(3).toString('hex');
   const database = `${DATABASE_PREFIX}${id}`;
   const databaseUrl = new URL(urls.databaseUrl);
@@ -41,7 +43,12 @@ export function planRun(settings: StackSettings, urls: StackUrls): Run {
     BRX_DATABASE_URL: databaseUrl.toString(),
     BRX_TOPIC_PREFIX: prefixOf(id),
     BRX_INGEST_GROUP_ID: groupOf(id),
+    BRX_SAGA_GROUP_ID: sagaGroupOf(id),
     BRX_INGEST_SESSION_TIMEOUT_MS: String(SESSION_TIMEOUT_MS),
+    BRX_REDIS_URL: urls.redisUrl,
+    BRX_SECRET_KEYS: `demo:${randomBytes(32).toString('base64')}`,
+    BRX_MARKETPLACE_URL: marketplaceUrl,
+    ...MARKET_SETTINGS,
   };
   const config = readConfig(own);
   const folder = join(settings.home, 'demo', id);
@@ -64,6 +71,7 @@ export function planRun(settings: StackSettings, urls: StackUrls): Run {
 
 const prefixOf = (id: string): string => `demo-${id}.`;
 const groupOf = (id: string): string => `brx-demo-${id}`;
+const sagaGroupOf = (id: string): string => `${groupOf(id)}-saga`;
 
 /** Database, migrations, topics and schemas of the run. */
 export async function prepareRun(run: Run, urls: StackUrls, keep: boolean): Promise<void> {
@@ -102,7 +110,7 @@ export async function removeFinishedRuns(run: Run, urls: StackUrls): Promise<str
     const topics = (await admin.listTopics()).filter((topic) => ids.some((id) => topic.startsWith(prefixOf(id))));
     if (topics.length > 0) await admin.deleteTopics({ topics });
     const { groups } = await admin.listGroups();
-    const left = groups.map(({ groupId }) => groupId).filter((groupId) => ids.some((id) => groupId === groupOf(id)));
+    const left = groups.map(({ groupId }) => groupId).filter((groupId) => ids.some((id) => groupId === groupOf(id) || groupId === sagaGroupOf(id)));
     // A worker that outlived its demo keeps its group alive; it stops for want of its database.
     if (left.length > 0) await admin.deleteGroups(left).catch(() => undefined);
   } finally {

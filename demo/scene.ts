@@ -1,9 +1,10 @@
 import { TOPICS } from '../src/contract/index.ts';
-import { generateEvents, publishWorkload, schemaIds } from '../src/operations/generate/index.ts';
+import { generateEvents, publishWorkload, schemaIds, type GeneratedRecord } from '../src/operations/generate/index.ts';
 import { systemClock } from '../src/platform/clock.ts';
 import { COMMAND_RETRIES, createKafka, createProducer, createRegistry } from '../src/platform/kafka/index.ts';
 import { silentLogger } from '../src/platform/log.ts';
 import type { GroupReader, GroupState } from './group.ts';
+import { interleave, type Market } from './market.ts';
 import type { DemoOptions } from './options.ts';
 import { SESSION_TIMEOUT_MS, type Run } from './run.ts';
 import { count, type View } from './view.ts';
@@ -23,14 +24,22 @@ export interface Published {
   paced: boolean;
 }
 
-/** Publishes the workload. */
-export async function publish(run: Run, options: DemoOptions, signal: AbortSignal): Promise<Published> {
-  const { events, users, seed } = options;
+const PURCHASES = 0.1;
+const CALLED_OFF = 0.05;
+
+/** Changes and sales of all sellers, a tenth of it sales; what the sellers on CardTrader sell is spread over it. With their opening stock as many as asked for. */
+export function workload(run: Run, { events, users, seed }: DemoOptions, { opening, sales }: Market): Iterable<GeneratedRecord> {
+  const rest = events - opening.length - sales.length;
+  return interleave(generateEvents({ events: rest, users, seed, purchases: PURCHASES, cancels: CALLED_OFF, at: systemClock.now(), horizonMs: run.config.ingest.horizonMs }), rest, sales);
+}
+
+/** `events`: how many there are, when a few of them are to be slowed down. */
+export async function publish(run: Run, records: Iterable<GeneratedRecord>, signal: AbortSignal, events = Number.POSITIVE_INFINITY): Promise<Published> {
   const producer = createProducer(createKafka(run.config.kafka, silentLogger, { retries: COMMAND_RETRIES }));
   const pace = (events * 1_000) / SHORTEST_MS;
   const paced = pace < FAST_PER_SECOND;
   try {
-    const { rate } = await publishWorkload(generateEvents({ events, users, seed, at: systemClock.now(), horizonMs: run.config.ingest.horizonMs }), {
+    const { rate } = await publishWorkload(records, {
       producer,
       topic: run.topic,
       schemaIds: await schemaIds(createRegistry(run.config.registry)),
@@ -75,9 +84,14 @@ export async function killInTheMiddle({ events }: DemoOptions, workers: readonly
   return { ...kill, recoveredAfter };
 }
 
-/** Resolves when every event is applied and every dead letter is on its topic. */
+/** Resolves when every event is applied. */
 export async function untilAllApplied({ events }: DemoOptions, watch: Watch): Promise<void> {
-  await watch.until(({ published, applied, lag, unpublished }) => published === events && applied === events && lag === 0 && unpublished === 0);
+  await watch.until(({ published, applied, lag }) => published === events && applied === events && lag === 0);
+}
+
+/** Resolves when every sale has ended, and every dead letter and outcome is on its topic. */
+export async function untilSettled(watch: Watch): Promise<void> {
+  await watch.until(({ unpublished, openSales }) => unpublished === 0 && openSales === 0);
 }
 
 /** Resolves when the workers share all partitions. */

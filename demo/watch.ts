@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { BrxError } from '../src/errors.ts';
 import { systemClock } from '../src/platform/clock.ts';
-import { connections, unpublishedDeadLetters } from './demo.sql.ts';
+import { connections, underWay } from './demo.sql.ts';
 import { committedOf, lagOf, publishedIn, type GroupReader, type GroupState } from './group.ts';
 import { count } from './view.ts';
 import type { Worker } from './worker.ts';
@@ -20,8 +20,10 @@ export interface Snapshot {
   readonly group: GroupState;
   /** Connections to the run's database by client id. */
   readonly connections: ReadonlyMap<string, number>;
-  /** Dead letters that are not on their topic yet. */
+  /** Outbox rows that are not on their topics yet. */
   readonly unpublished: number;
+  /** Sales that have not ended. */
+  readonly openSales: number;
 }
 
 const TICK_MS = 250;
@@ -84,8 +86,8 @@ export class Watch {
     const applied = committedOf(group);
     const open = await connections(pool);
     for (const [name, number] of open) this.peakConnections.set(name, Math.max(this.peakConnections.get(name) ?? 0, number));
-    const snapshot: Snapshot = { at, published: publishedIn(group), applied, lag: lagOf(group), rate: this.#rate(at, applied), group, connections: open, unpublished: await unpublishedDeadLetters(pool) };
-    const what = [applied, snapshot.published, snapshot.unpublished, group.state, ...workers.map(({ state }) => state)].join(' ');
+    const snapshot: Snapshot = { at, published: publishedIn(group), applied, lag: lagOf(group), rate: this.#rate(at, applied), group, connections: open, ...(await underWay(pool)) };
+    const what = [applied, snapshot.published, snapshot.unpublished, snapshot.openSales, group.state, ...workers.map(({ state }) => state)].join(' ');
     if (what !== this.#moved.what) this.#moved = { at, what };
     return snapshot;
   }
@@ -107,11 +109,11 @@ export class Watch {
   }
 }
 
-function stalled({ group, published, lag, unpublished }: Snapshot, workers: readonly Worker[]): BrxError {
+function stalled({ group, published, lag, unpublished, openSales }: Snapshot, workers: readonly Worker[]): BrxError {
   const behind = group.partitions
     .filter(({ committed, end }) => committed < end)
     .map(({ partition, committed, end }) => `  partition ${partition}: ${count(end - committed)} of ${count(end)} records left, owner ${workers.find(({ clientId }) => group.owned.get(clientId)?.includes(partition) === true)?.name ?? 'nobody'}`);
-  return new BrxError('BRX_DIFFERENT', [`nothing has moved for ${STALLED_MS / 1_000} s: ${count(lag)} of ${count(published)} published events are not applied, ${count(unpublished)} dead letters not published; the group is ${group.state}`, ...behind].join('\n'), {
+  return new BrxError('BRX_DIFFERENT', [`nothing has moved for ${STALLED_MS / 1_000} s: ${count(lag)} of ${count(published)} published events are not applied, ${count(unpublished)} outbox rows not published, ${count(openSales)} sales not ended; the group is ${group.state}`, ...behind].join('\n'), {
     remedy: `see the workers' logs: ${workers.map(({ log }) => log).join(', ')}`,
   });
 }

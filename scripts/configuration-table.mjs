@@ -9,7 +9,7 @@ export const MARKERS = ['<!-- configuration -->', '<!-- /configuration -->'];
 export function configurationTable(variables) {
   const rows = Object.entries(variables).map(([name, { schema, description, secret }]) => {
     const unset = schema.safeParse(undefined);
-    const byDefault = !unset.success ? '**required**' : unset.data === undefined ? '' : unset.data === '' ? 'empty' : `\`${String(unset.data)}\``;
+    const byDefault = !unset.success ? '**required**' : unset.data === undefined ? '' : String(unset.data) === '' ? 'empty' : `\`${String(unset.data)}\``;
     return `| \`${name}\`${secret === true ? ' 🔒' : ''} | ${byDefault} | ${description} |`;
   });
   return ['| variable | default | what it is |', '|---|---|---|', ...rows, '', '🔒 is never printed, and may be a file instead: `NAME_FILE=/run/secrets/name`.'].join('\n');

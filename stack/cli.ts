@@ -111,10 +111,10 @@ async function askAll(urls: StackUrls): Promise<Row[]> {
   }));
 }
 
-/** `.env` for the command line, if there is none: three lines that point at this stack. */
+/** `.env` for the command line, if there is none: lines that point at this stack. */
 function writeEnvironmentFile(settings: StackSettings, urls: StackUrls, report: Report): void {
   const file = join(settings.root, '.env');
-  const wanted = { BRX_KAFKA_BROKERS: urls.kafkaBrokers, BRX_SCHEMA_REGISTRY_URL: urls.registryUrl, BRX_DATABASE_URL: urls.databaseUrl };
+  const wanted = { BRX_KAFKA_BROKERS: urls.kafkaBrokers, BRX_SCHEMA_REGISTRY_URL: urls.registryUrl, BRX_DATABASE_URL: urls.databaseUrl, BRX_MYSQL_URL: urls.mysqlUrl, BRX_REDIS_URL: urls.redisUrl };
   if (!existsSync(file)) {
     writeFileSync(file, `# Written by \`npm run stack:up\`. See .env.example for all settings.\n${Object.entries(wanted).map(([name, value]) => `${name}=${value}\n`).join('')}`);
     report('wrote .env, which points brx-sync at this stack');

@@ -9,8 +9,11 @@ import { startTestContainers } from './testcontainers.ts';
 import { type Report, type ServiceName, type StackSource, type StackUrls } from './model.ts';
 
 export type { Report, StackSource, StackUrls } from './model.ts';
+export { runKafkaTool } from './kafka-tool.ts';
+export { findChromium } from './chromium.ts';
+export { findPromtool } from './promtool.ts';
 export { readSettings, type StackSettings } from './settings.ts';
-export { startPrivatePostgres, startPrivateRegistry, sweepPrivate, type PrivatePostgres, type PrivateService } from './private.ts';
+export { startPrivateKafka, startPrivateMariadb, startPrivatePostgres, startPrivateRedis, startPrivateRegistry, sweepPrivate, type PrivatePostgres, type PrivateService } from './private.ts';
 
 export interface ResolveOptions {
   settings?: StackSettings;

@@ -12,10 +12,12 @@ export interface KafkaPlace {
   libs: string;
   port: number;
   controllerPort: number;
+  /** Small, and soon back after a kill. */
+  forOneTest?: boolean;
 }
 
 /** Kafka in KRaft mode, one node that is broker and controller. */
-export function kafkaService({ java, libs, port, controllerPort }: KafkaPlace): NativeService {
+export function kafkaService({ java, libs, port, controllerPort, forOneTest = false }: KafkaPlace): NativeService {
   return {
     name: 'kafka',
     title: 'Kafka',
@@ -35,14 +37,14 @@ export function kafkaService({ java, libs, port, controllerPort }: KafkaPlace): 
       const jvm = [`-Dlog4j2.configurationFile=${log4j}`, '-cp', `${libs}/*`];
       const data = await initialisedData(home, undefined, async (folder) => {
         const draft = `${folder}.properties`;
-        writeFileSync(draft, serverProperties(port, controllerPort, folder));
+        writeFileSync(draft, serverProperties({ port, controllerPort, forOneTest }, folder));
         await run(java, ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', ...jvm, 'kafka.tools.StorageTool', 'format', '--standalone', '-t', CLUSTER_ID, '-c', draft], { cwd: home, environment });
         rmSync(draft);
       });
       const properties = join(home, 'server.properties');
-      writeFileSync(properties, serverProperties(port, controllerPort, data));
+      writeFileSync(properties, serverProperties({ port, controllerPort, forOneTest }, data));
       const gc = ['-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-XX:+ExplicitGCInvokesConcurrent'];
-      return { program: java, args: ['-Xms512m', '-Xmx768m', ...gc, ...jvm, 'kafka.Kafka', properties], cwd: home, environment };
+      return { program: java, args: [...(forOneTest ? ['-Xms256m', '-Xmx256m'] : ['-Xms512m', '-Xmx768m']), ...gc, ...jvm, 'kafka.Kafka', properties], cwd: home, environment };
     },
     probe: () => probeKafka(`127.0.0.1:${port}`),
   };
@@ -64,7 +66,7 @@ export async function probeKafka(brokers: string): Promise<void> {
   }
 }
 
-function serverProperties(port: number, controllerPort: number, data: string): string {
+function serverProperties({ port, controllerPort, forOneTest }: Pick<KafkaPlace, 'port' | 'controllerPort' | 'forOneTest'>, data: string): string {
   return `# Written by the local stack at each start.
 process.roles=broker,controller
 node.id=1
@@ -93,6 +95,9 @@ group.initial.rebalance.delay.ms=0
 group.min.session.timeout.ms=1000
 # Deleted topics give their disk back at once.
 log.segment.delete.delay.ms=1000
+# A broker that was killed may come back once its controller has given it up, after nine seconds by default.
+broker.session.timeout.ms=${forOneTest ? 2_000 : 9_000}
+broker.heartbeat.interval.ms=${forOneTest ? 500 : 2_000}
 `;
 }
 

@@ -15,10 +15,14 @@ export interface PostgresPlace {
   port: number;
   owner: Owner | undefined;
   sharedBuffers?: string;
+  /** shared_preload_libraries. */
+  preload?: string;
+  /** Port of the primary whose streaming replica it is. */
+  standbyOf?: number;
 }
 
 /** PostgreSQL on loopback over TCP only; as durable as in production (fsync and synchronous_commit stay on). */
-export function postgresService({ bin, port, owner, sharedBuffers = '256MB' }: PostgresPlace): NativeService {
+export function postgresService({ bin, port, owner, sharedBuffers = '256MB', preload = '', standbyOf }: PostgresPlace): NativeService {
   return {
     name: 'postgres',
     title: 'PostgreSQL',
@@ -30,11 +34,14 @@ export function postgresService({ bin, port, owner, sharedBuffers = '256MB' }: P
     prepare: async (home) => {
       // --no-sync: a machine that dies in this very second only costs another reset.
       const initdb = (folder: string) => ['-D', folder, '-U', 'brx', '--auth=trust', '--encoding=UTF8', '--locale=C', '--no-sync'];
+      // -R: with standby.signal and where its primary is.
+      const copy = (folder: string) => ['-D', folder, '-h', '127.0.0.1', '-p', String(standbyOf), '-U', 'brx', '-R', '-X', 'stream', '-c', 'fast', '--no-sync'];
       const data = await initialisedData(home, owner, async (folder) => {
-        await run(join(bin, 'initdb'), initdb(folder), { cwd: home, owner, environment: { LANG: 'C.UTF-8', TZ: 'UTC' } });
+        const [program, args] = standbyOf === undefined ? ['initdb', initdb(folder)] : ['pg_basebackup', copy(folder)];
+        await run(join(bin, program), args, { cwd: home, owner, environment: { LANG: 'C.UTF-8', TZ: 'UTC' } });
       });
-      writeFileSync(join(data, 'postgresql.conf'), configuration(port, sharedBuffers));
-      writeFileSync(join(data, 'pg_hba.conf'), '# type database user address method\nhost all all 127.0.0.1/32 trust\n');
+      writeFileSync(join(data, 'postgresql.conf'), configuration(port, sharedBuffers, preload));
+      writeFileSync(join(data, 'pg_hba.conf'), '# type database user address method\nhost all all 127.0.0.1/32 trust\nhost replication all 127.0.0.1/32 trust\n');
       return { program: join(binariesFor(data, bin), 'postgres'), args: ['-D', data], cwd: home, owner, environment: { LANG: 'C.UTF-8' } };
     },
     probe: () => probePostgres(port),
@@ -78,17 +85,19 @@ async function ask(connectionString: string, sql: string): Promise<void> {
   }
 }
 
-function configuration(port: number, sharedBuffers: string): string {
+function configuration(port: number, sharedBuffers: string, preload: string): string {
   return `# Written by the local stack at each start.
 listen_addresses = '127.0.0.1'
 port = ${port}
 unix_socket_directories = ''
 max_connections = 200
 shared_buffers = ${sharedBuffers}
+shared_preload_libraries = '${preload}'
 dynamic_shared_memory_type = posix
 fsync = on
 synchronous_commit = on
 wal_level = replica
+wal_retrieve_retry_interval = 200ms
 max_wal_size = 2GB
 min_wal_size = 256MB
 timezone = 'UTC'

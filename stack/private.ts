@@ -4,17 +4,20 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { BrxError, messageOf } from '../src/errors.ts';
 import { downloadPlaces, ensureDownloads } from './downloads.ts';
 import { startInstance, stopInstance, type NativeService } from './instance.ts';
+import { kafkaService } from './kafka.ts';
+import { mariadbService } from './mariadb.ts';
 import { ensureTools } from './native.ts';
 import { removeHome, unprivilegedOwner } from './owner.ts';
 import { freePorts } from './ports.ts';
 import { postgresService } from './postgres.ts';
 import { markOf, stopRecorded } from './processes.ts';
+import { redisService } from './redis.ts';
 import { registryService } from './registry.ts';
 import { REGISTRY_PATH } from './model.ts';
 import { readSettings, type StackSettings } from './settings.ts';
 
 /**
- * A second PostgreSQL or registry for one test alone, on free ports and with data of its own, so that a test may stop it or
+ * A second Kafka, PostgreSQL, MariaDB, registry or Redis for one test alone, on free ports and with data of its own, so that a test may stop it or
  * kill it without disturbing anyone. Needs what the native stack needs, whatever the shared services come from.
  */
 export interface PrivateService {
@@ -37,11 +40,12 @@ export interface PrivatePostgres extends PrivateService {
   stop(mode?: 'fast' | 'immediate'): Promise<void>;
 }
 
-export async function startPrivatePostgres(settings: StackSettings = readSettings()): Promise<PrivatePostgres> {
+/** `as`: other settings than a test needs; with `standbyOf` a streaming replica of the private server on that port. */
+export async function startPrivatePostgres(settings: StackSettings = readSettings(), as: { sharedBuffers?: string; preload?: string; standbyOf?: number } = {}): Promise<PrivatePostgres> {
   const tools = await ensureTools(settings, () => undefined);
   const [port] = await freePorts(1);
   if (port === undefined) throw new BrxError('BRX_STACK', 'no free port');
-  const service = postgresService({ bin: tools.postgresBin, port, owner: unprivilegedOwner(settings, ['postgres']), sharedBuffers: '64MB' });
+  const service = postgresService({ bin: tools.postgresBin, port, owner: unprivilegedOwner(settings, ['postgres']), sharedBuffers: '64MB', ...as });
   const { home, basics } = await begin(settings, service, `postgresql://brx@127.0.0.1:${port}/brx`, port);
   const stop = async (mode: 'fast' | 'immediate' = 'fast'): Promise<void> => {
     await stopInstance(service, home, mode === 'fast' ? 'SIGINT' : 'SIGQUIT');
@@ -63,6 +67,36 @@ export async function startPrivateRegistry(settings: StackSettings = readSetting
   if (port === undefined || managementPort === undefined) throw new BrxError('BRX_STACK', 'no free port');
   const service = registryService({ java: tools.registryJava, app: downloadPlaces(settings).registry, port, managementPort });
   const { basics } = await begin(settings, service, `http://127.0.0.1:${port}${REGISTRY_PATH}`, port);
+  return basics;
+}
+
+/** A broker of its own; `url` is what BRX_KAFKA_BROKERS takes. */
+export async function startPrivateKafka(settings: StackSettings = readSettings()): Promise<PrivateService> {
+  const tools = await ensureTools(settings, () => undefined);
+  await ensureDownloads(settings, tools.mvn, () => undefined);
+  const [port, controllerPort] = await freePorts(2);
+  if (port === undefined || controllerPort === undefined) throw new BrxError('BRX_STACK', 'no free port');
+  const service = kafkaService({ java: tools.kafkaJava, libs: downloadPlaces(settings).kafka, port, controllerPort, forOneTest: true });
+  const { basics } = await begin(settings, service, `127.0.0.1:${port}`, port);
+  return basics;
+}
+
+/** Comes back with what SAVE wrote last, if anything. */
+export async function startPrivateRedis(settings: StackSettings = readSettings()): Promise<PrivateService> {
+  const tools = await ensureTools(settings, () => undefined);
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new BrxError('BRX_STACK', 'no free port');
+  const { basics } = await begin(settings, redisService({ redisServer: tools.redisServer, port }), `redis://127.0.0.1:${port}`, port);
+  return basics;
+}
+
+/** Database, user and password `brx`, as on the shared one. */
+export async function startPrivateMariadb(settings: StackSettings = readSettings()): Promise<PrivateService> {
+  const tools = await ensureTools(settings, () => undefined);
+  const [port] = await freePorts(1);
+  if (port === undefined) throw new BrxError('BRX_STACK', 'no free port');
+  const service = mariadbService({ mariadbd: tools.mariadbd, installDb: tools.mariadbInstallDb, port, owner: unprivilegedOwner(settings, ['mysql']) });
+  const { basics } = await begin(settings, service, `mysql://brx:brx@127.0.0.1:${port}/brx`, port);
   return basics;
 }
 

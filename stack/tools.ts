@@ -67,7 +67,7 @@ export function missingPieces(found: Partial<Record<keyof Tools, string | undefi
   return missing;
 }
 
-function searchPath(environment: Environment): string[] {
+export function searchPath(environment: Environment): string[] {
   return [...(environment['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/opt/homebrew/bin'].filter((folder) => folder !== '');
 }
 
