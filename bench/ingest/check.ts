@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { businessHash, verify } from '../../src/operations/verify/index.ts';
+import { TOPICS, topicName } from '../../src/contract/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createCodec, createRegistry } from '../../src/platform/kafka/index.ts';
 import type { Run } from './contestants.ts';
@@ -15,6 +16,7 @@ export async function checkAgainstOracle(world: World, run: Run): Promise<string
       pool,
       kafka: world.kafka,
       topic: world.topic,
+      outcomesTopic: topicName(config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
       groupId: run.groupId,
       codec: createCodec(createRegistry(config.registry)),
       clock: systemClock,

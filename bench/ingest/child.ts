@@ -8,13 +8,15 @@ export interface Child {
   line(word: string): Promise<string>;
   /** Writes a line to its stdin. */
   say(text: string): void;
+  /** Rejects when it ends before it is told to. */
+  readonly died: Promise<never>;
   /** SIGTERM; resolves to the exit code. */
   stop(): Promise<number | null>;
 }
 
-export function startChild(script: string, args: readonly string[], environment: Record<string, string>): Child {
+export function startChild(script: string, args: readonly string[], environment: Record<string, string>, nodeOptions: readonly string[] = []): Child {
   const file = fileURLToPath(new URL(`../../${script}`, import.meta.url));
-  const child = spawn(process.execPath, [file, ...args], { env: { PATH: '/usr/bin:/bin', ...environment }, stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [...nodeOptions, file, ...args], { env: { PATH: '/usr/bin:/bin', ...environment }, stdio: ['pipe', 'pipe', 'inherit'] });
   const lines = new Map<string, string>();
   const waiting = new Map<string, (line: string) => void>();
   let rest = '';
@@ -31,8 +33,12 @@ export function startChild(script: string, args: readonly string[], environment:
     }
   });
   const ended = exit(child);
+  let stopping = false;
+  const died = ended.then((code) => (stopping ? new Promise<never>(() => undefined) : Promise.reject(new Error(`${script} ended with ${code}`))));
+  died.catch(() => undefined); // for those who wait for it
   return {
     pid: child.pid ?? 0,
+    died,
     async line(word) {
       const known = lines.get(word);
       lines.delete(word);
@@ -42,6 +48,7 @@ export function startChild(script: string, args: readonly string[], environment:
     },
     say: (text) => void child.stdin.write(`${text}\n`),
     async stop() {
+      stopping = true;
       if (child.exitCode === null) child.kill('SIGTERM');
       return ended;
     },

@@ -1,11 +1,13 @@
 import { build } from 'hdr-histogram-js';
 import { processEnvironment, readConfig } from '../../src/config.ts';
 import { createIngest } from '../../src/ingest/index.ts';
+import { createOutboxLimit } from '../../src/outbox/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { createCodec, createKafka, createProducer, createRegistry } from '../../src/platform/kafka/index.ts';
+import { createCodec, createKafka, createRegistry } from '../../src/platform/kafka/index.ts';
 import { createLogger } from '../../src/platform/log.ts';
 import { createPostgres } from '../../src/platform/postgres/index.ts';
 import { startAll, stopAll } from '../../src/platform/service.ts';
+import { createPurchaseContext } from '../../src/purchase/index.ts';
 
 /**
  * The ingest role as shipped, with an observer that records every event's latency exactly: from the time it was *meant* to be sent
@@ -20,15 +22,18 @@ const postgres = createPostgres(config.postgres, { logger, applicationName: 'lat
 const histogram = build({ lowestDiscernibleValue: 1, highestTrackableValue: 600_000, numberOfSignificantValueDigits: 3 });
 let since = Infinity;
 const nothing = (): void => undefined;
+const registry = createRegistry(config.registry);
 const ingest = createIngest({
   config: config.ingest,
   topicPrefix: config.kafka.topicPrefix,
   kafka,
-  producer: createProducer(kafka),
-  codec: createCodec(createRegistry(config.registry)),
+  codec: createCodec(registry),
+  purchase: createPurchaseContext(registry, { topicPrefix: config.kafka.topicPrefix, holdMs: config.purchase.holdMs }),
+  outboxLimit: createOutboxLimit({ postgres, clock: systemClock, maxRows: config.outbox.maxRows }),
   postgres,
   clock: systemClock,
   logger,
+  onEnqueued: nothing,
   onFatal: (error) => {
     throw error;
   },
@@ -44,7 +49,6 @@ const ingest = createIngest({
     assigned: () => process.stdout.write('ready\n'),
     crashed: nothing,
     heartbeat: nothing,
-    deadLettersPublished: nothing,
   },
 });
 await startAll(ingest.services);

@@ -1,6 +1,5 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { keepResult, machine } from '../results.ts';
 import { checkAgainstOracle, checkNaive, checkSame } from './check.ts';
 import { runBrxSync, runCeiling, runNaive, type Run } from './contestants.ts';
 import { measureLatency, type Latency } from './latency.ts';
@@ -79,7 +78,7 @@ try {
   const settings = await world.server.query<{ name: string; setting: string }>(`SELECT name, setting FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit', 'shared_buffers', 'wal_compression', 'full_page_writes', 'server_version') ORDER BY name`);
   const result: Result = {
     at: new Date().toISOString(),
-    machine: { cpus: cpus().length, model: cpus()[0]?.model ?? '', memoryGiB: Math.round(totalmem() / 2 ** 30), kernel: release(), node: process.version },
+    machine: machine(),
     postgres: Object.fromEntries(settings.rows.map((row) => [row.name, row.setting])),
     sizes,
     rounds,
@@ -89,10 +88,7 @@ try {
     latency,
     runs: runs.map(({ databaseUrl: _url, groupId: _group, ...run }) => run),
   };
-  mkdirSync('bench/results', { recursive: true });
-  writeFileSync(`bench/results/${flags.name}.json`, `${JSON.stringify(result, null, 2)}\n`);
-  writeFileSync(`bench/results/${flags.name}.md`, render(result));
-  process.stdout.write(render(result));
+  keepResult(flags.name, result, render(result));
 } finally {
   await world.close();
 }

@@ -10,6 +10,12 @@ export function cpuSeconds(pid: number): number {
   return fields === undefined ? 0 : (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
 }
 
+/** The same from the scheduler's own books, in nanoseconds instead of ticks: for processes that wake often and work little. */
+export function exactCpuSeconds(pid: number): number {
+  const tasks = list(`/proc/${pid}/task`);
+  return tasks.reduce((sum, task) => sum + Number((read(`/proc/${pid}/task/${task}/schedstat`) ?? '0').split(' ')[0]), 0) / 1e9;
+}
+
 /** Highest resident memory of a process so far, bytes. */
 export function peakMemory(pid: number): number {
   return Number(/VmHWM:\s+(\d+) kB/.exec(read(`/proc/${pid}/status`) ?? '')?.[1] ?? 0) * 1_024;
@@ -60,6 +66,14 @@ export function median(values: readonly number[]): number {
 function stat(pid: number): string[] | undefined {
   const text = read(`/proc/${pid}/stat`);
   return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+}
+
+function list(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch {
+    return []; // the process has ended
+  }
 }
 
 function read(path: string): string | undefined {

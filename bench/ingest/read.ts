@@ -5,6 +5,8 @@ export interface ReadRecord {
   partition: number;
   offset: bigint;
   value: Buffer | null;
+  /** Milliseconds since 1970, by the broker's clock if the topic says so. */
+  timestamp: number;
 }
 
 /** Reads a topic from its beginning to where it ends now, each partition in order, in a group that commits nothing and is deleted. */
@@ -26,7 +28,7 @@ export async function readRecords(kafka: Kafka, topic: string, each: (record: Re
         eachBatch: async (payload) => {
           const { batch } = payload;
           for (const message of batch.messages) {
-            await each({ partition: batch.partition, offset: BigInt(message.offset), value: message.value });
+            await each({ partition: batch.partition, offset: BigInt(message.offset), value: message.value, timestamp: Number(message.timestamp) });
             records += 1;
             payload.resolveOffset(message.offset);
           }

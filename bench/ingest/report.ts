@@ -1,3 +1,4 @@
+import type { Machine } from '../results.ts';
 import type { Run } from './contestants.ts';
 import type { Latency } from './latency.ts';
 import { median } from './measure.ts';
@@ -20,7 +21,7 @@ export interface Summary {
 
 export interface Result {
   at: string;
-  machine: { cpus: number; model: string; memoryGiB: number; kernel: string; node: string };
+  machine: Machine;
   postgres: Record<string, string>;
   sizes: Sizes;
   rounds: number;

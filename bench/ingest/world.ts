@@ -9,6 +9,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { createKafka, createProducer, createRegistry } from '../../src/platform/kafka/index.ts';
 import { createLogger, silentLogger, type Logger } from '../../src/platform/log.ts';
 import { resolveStack, type StackUrls } from '../../stack/index.ts';
+import { createTopics } from '../topics.ts';
 
 export interface Sizes {
   /** Events applied before anything is measured: they fill the tables. */
@@ -62,7 +63,8 @@ export async function createWorld(sizes: Sizes, say: (line: string) => void): Pr
   await applySchemas(registry, await checkSchemas(), { dryRun: false });
   const ids = await schemaIds(registry);
   const topic = topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents);
-  await admin.createTopics({ topics: [topic, `${topic}.dlq`].map((name) => ({ topic: name, numPartitions: TOPICS.marketplaceEvents.partitions })), waitForLeaders: true });
+  const snapshots = topicName(config.kafka.topicPrefix, TOPICS.inventorySnapshots); // the role reads it too
+  await createTopics(admin, [topic, `${topic}.dlq`, snapshots], TOPICS.marketplaceEvents.partitions);
 
   const server = new pg.Client({ connectionString: stack.databaseUrl });
   await server.connect();
@@ -92,7 +94,7 @@ export async function createWorld(sizes: Sizes, say: (line: string) => void): Pr
     startGroupAt: async (groupId, offsets) => admin.setOffsets({ groupId, topic, partitions: [...offsets].map(([partition, offset]) => ({ partition, offset: offset.toString() })) }),
     async close() {
       await producer.disconnect();
-      await admin.deleteTopics({ topics: [topic, `${topic}.dlq`] });
+      await admin.deleteTopics({ topics: [topic, `${topic}.dlq`, snapshots] });
       await admin.disconnect();
       for (const name of databases) await server.query(`DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
       await server.end();
