@@ -43,7 +43,7 @@ const nearlyValid = (record: RecordName): fc.Arbitrary<unknown> =>
       if (place === undefined) continue;
       if (how === 'replace') place.object[place.key] = structuredClone(what);
       else if (how === 'omit') delete place.object[place.key];
-      else place.object['not_a_field'] = what;
+      else place.object['not_a_field'] = structuredClone(what);
     }
     return copy;
   });

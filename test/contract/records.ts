@@ -63,4 +63,6 @@ export const validRecord: Record<RecordName, fc.Arbitrary<Record<string, unknown
   RemoteStockTaken: fc.record({ ...remote, product_id: id, quantity: count }),
   RemoteStockReturned: fc.record({ ...remote, product_id: id, quantity: count }),
   RemoteStockRefused: fc.record({ ...remote, product_id: or(id), reason: word }),
+  RemoteStockUnknown: fc.record({ ...remote, product_id: or(id), reason: word }),
+  PurchaseAdvanced: fc.record({ ...event, purchase_id: uuid, version: count, fact: word, state: word, reason: or(word) }),
 };

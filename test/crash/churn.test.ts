@@ -2,7 +2,7 @@ import { describe, it } from 'vitest';
 import { TOPICS } from '../../src/contract/index.ts';
 import { valueBytes } from '../../src/operations/generate/index.ts';
 import { checkOracle } from '../support/oracle-check.ts';
-import { createSystem, workload, type System } from '../support/system.ts';
+import { createSystem, salesWorkload, workload, type System } from '../support/system.ts';
 import { until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
 
@@ -10,10 +10,10 @@ import type { Worker } from '../support/worker.ts';
 describe('three instances', () => {
   it('join, leave and are killed while events come in: every id seen, once in effect, in order, and no offset ahead of the database', async (context) => {
     const { expect } = context;
-    const system = await createSystem(context);
+    const system = await createSystem(context, { sales: true });
     const { topics, pool } = system;
     const enough = new AbortController();
-    const publishing = system.publish(workload({ seed: 4_001, events: 200_000, users: 300 }), { rate: 1_000, signal: enough.signal });
+    const publishing = system.publish(salesWorkload({ seed: 4_001, events: 200_000, users: 300 }), { rate: 1_000, signal: enough.signal });
 
     // All the time: whatever stands below a committed offset is in the database, and nothing in it is wrong.
     let samples = 0;
@@ -63,6 +63,7 @@ describe('three instances', () => {
     const report = await system.finished(...running);
     expect(report.compared.records).toBeGreaterThan(5_000);
     expect(report.outcomes.duplicate).toBeGreaterThan(0);
+    expect(report.sales.by_state['CONFIRMED']).toBeGreaterThan(100);
     expect(samples).toBeGreaterThan(5);
   });
 });
@@ -91,5 +92,5 @@ describe('a user whose events stand in several partitions', () => {
 /** Resolves when the group, as it is now, has applied something more. */
 async function progress(system: System): Promise<void> {
   const before = await system.ledgerRows();
-  await until('progress of the group', async () => (await system.ledgerRows()) > before + 300, { timeoutMs: 40_000 });
+  await until('progress of the group', async () => (await system.ledgerRows()) > before + 300, { timeoutMs: 80_000 });
 }

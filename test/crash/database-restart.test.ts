@@ -36,7 +36,7 @@ describe('PostgreSQL stopped with -m immediate', () => {
     await system.finished(worker);
     expect(worker.logged('resumed').length).toBeGreaterThan(0);
     expect(await system.topics.members()).toEqual(members);
-    expect(worker.logged('joined the group')).toHaveLength(1);
+    expect(worker.joins()).toHaveLength(1);
     expect(worker.exit).toBeUndefined();
   });
 });

@@ -1,15 +1,15 @@
 import { describe, it } from 'vitest';
 import { FAULT_POINTS, type FaultPoint } from '../../src/platform/fault-points.ts';
-import { holdCommits, holdLanes, holdMarks, holdParking, holdReads, holdWrites, type Hold } from '../support/holds.ts';
+import { holdCommits, holdLanes, holdDeletes, holdParking, holdReads, holdWrites, type Hold } from '../support/holds.ts';
 import { checkOracle } from '../support/oracle-check.ts';
 import { startRegistryGate } from '../support/registry-gate.ts';
-import { createSystem, refuse, withRefused, workload, type System } from '../support/system.ts';
+import { createSystem, refuse, salesWorkload, withRefused, workload, type System } from '../support/system.ts';
 import { processState, until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
 
 /** Far below the session timeout would be expulsion's work, not the stop's. */
 const PROMPT_MS = 8_000;
-const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.before-park': 1, 'ingest.after-park': 1, 'dead-letters.before-send': 1, 'dead-letters.after-send': 1 };
+const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.before-park': 1, 'ingest.after-park': 1, 'relay.before-send': 1, 'relay.after-send': 1, 'relay.after-delete': 1 };
 
 /** Stopped by itself, left the group, and what it left undone another worker can do at once. */
 async function leftInOrder(system: System, worker: Worker, expect: (value: unknown) => { toEqual(other: unknown): void }): Promise<void> {
@@ -23,12 +23,19 @@ async function another(system: System): Promise<void> {
   await system.finished(second);
 }
 
+/** Those of sagas and the dispatcher need sales: dispatcher.test.ts. */
+const POINTS = FAULT_POINTS.filter((point) => point.startsWith('ingest.') || point.startsWith('relay.'));
+
+/** With purchases too: its sagas stop beside its ingest. One, for sales are work for all of them. */
+const WITH_SALES: ReadonlySet<FaultPoint> = new Set(['ingest.after-begin']);
+
 describe.concurrent('SIGTERM', () => {
-  it.for(FAULT_POINTS)('at %s: ends the chunk in hand, leaves the group, exit 0', async (point, context) => {
+  it.for(POINTS)('at %s: ends the chunk in hand, leaves the group, exit 0', async (point, context) => {
     const { expect } = context;
-    const system = await createSystem(context);
+    const sales = WITH_SALES.has(point);
+    const system = await createSystem(context, { sales });
     await refuse(system.pool);
-    await system.publish(withRefused(workload({ seed: 7_001, events: 3_000 }), { from: 1_000, users: 1 }));
+    await system.publish(withRefused((sales ? salesWorkload : workload)({ seed: 7_001, events: sales ? 2_000 : 3_000 }), { from: 1_000, users: 1 }));
     // Frozen there, so that the signal is the first thing it meets when it goes on.
     const worker = system.start({ fault: `${point}:stop:${PASSAGE[point] ?? 2}` });
     await worker.said(`fault point ${point}: stop`);
@@ -47,7 +54,7 @@ describe.concurrent('SIGTERM', () => {
     ['it waits for what it writes', holdWrites],
     ['it waits for its COMMIT', holdCommits],
     ['it is parking a user', holdParking],
-    ['it marks dead letters as published', holdMarks],
+    ['it deletes what is published', holdDeletes],
   ];
   it.for(HELD)('while %s: waits until that is done, then exit 0', async ([, hold], context) => {
     const { expect } = context;

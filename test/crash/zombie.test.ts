@@ -18,12 +18,12 @@ async function freeze(system: System, point: FaultPoint, { env = {}, passage = 2
 
 /** Resolves once this worker owns all partitions, which is after the broker has given the frozen one up. */
 async function takenOver(worker: Worker): Promise<void> {
-  await until('a take-over', () => worker.logged('joined the group').some(({ partitions }) => (partitions as number[]).length === EVERY_PARTITION), { timeoutMs: 5 * SESSION_TIMEOUT_MS, state: () => worker.tail() });
+  await until('a take-over', () => worker.joins().some(({ partitions }) => (partitions as number[]).length === EVERY_PARTITION), { timeoutMs: 5 * SESSION_TIMEOUT_MS, state: () => worker.tail() });
 }
 
 /** The one that was frozen is a member again, or has ended with an error: it does not just hang about. */
 async function cameToItsSenses(zombie: Worker, joinsBefore: number): Promise<void> {
-  await until('a zombie that joins again or ends', () => zombie.exit !== undefined || zombie.logged('joined the group').length > joinsBefore, { timeoutMs: 40_000, state: () => zombie.tail() });
+  await until('a zombie that joins again or ends', () => zombie.exit !== undefined || zombie.joins().length > joinsBefore, { timeoutMs: 80_000, state: () => zombie.tail() });
   if (zombie.exit?.code === 0) throw new Error(`the zombie ended as if all were well\n${zombie.tail()}`);
 }
 
@@ -41,7 +41,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const other = system.start();
     await takenOver(other);
     await system.finished(other);
-    const joins = zombie.logged('joined the group').length;
+    const joins = zombie.joins().length;
     zombie.signal('SIGCONT');
     await cameToItsSenses(zombie, joins);
     await system.publish(workload({ seed: 5_002, events: 1_000 }));
@@ -55,7 +55,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const other = system.start();
     await takenOver(other);
     await system.finished(other);
-    const joins = zombie.logged('joined the group').length;
+    const joins = zombie.joins().length;
     zombie.signal('SIGCONT');
     await cameToItsSenses(zombie, joins);
     await system.publish(workload({ seed: 5_004, events: 1_000 }));
@@ -70,7 +70,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const other = system.start();
     await takenOver(other);
     await until('work of the other worker', async () => (await system.ledgerRows()) > rows);
-    const joins = zombie.logged('joined the group').length;
+    const joins = zombie.joins().length;
     zombie.signal('SIGCONT');
     await cameToItsSenses(zombie, joins);
     await system.publish(workload({ seed: 5_006, events: 1_000 }));
@@ -88,7 +88,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const other = system.start();
     await takenOver(other);
     expect((await system.finished(other)).outcomes.parked).toBe(0);
-    const joins = zombie.logged('joined the group').length;
+    const joins = zombie.joins().length;
     zombie.signal('SIGCONT');
     await cameToItsSenses(zombie, joins);
     await system.publish(workload({ seed: 5_011, events: 1_000 }));
@@ -104,7 +104,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     await takenOver(other);
     await system.finished(other);
     const before = await system.topics.committed();
-    const joins = zombie.logged('joined the group').length;
+    const joins = zombie.joins().length;
     zombie.signal('SIGCONT');
     await cameToItsSenses(zombie, joins);
     for (const [partition, offset] of await system.topics.committed()) context.expect(offset).toBeGreaterThanOrEqual(before.get(partition) ?? 0);
@@ -125,6 +125,6 @@ describe.concurrent('a worker whose chunk takes longer than its session', () => 
     await until('a wait of more than two sessions', async () => (await waitedMs()) > 7_000);
     await lanes.release();
     await system.finished(worker);
-    expect(worker.logged('joined the group')).toHaveLength(1);
+    expect(worker.joins()).toHaveLength(1);
   });
 });

@@ -28,12 +28,12 @@ test('start: alive, ready and measured while it runs, 0 when it is told to stop'
   await system.finished(worker);
 
   expect((await fetch(`${url}/health/live`)).status).toBe(200);
-  expect(await (await fetch(`${url}/health/ready?verbose`)).json()).toMatchObject({ status: 'ok', checks: expect.arrayContaining([expect.objectContaining({ name: 'consumer group', ok: true })]) as unknown[] });
+  expect(await (await fetch(`${url}/health/ready?verbose`)).json()).toMatchObject({ status: 'ok', checks: expect.arrayContaining([expect.objectContaining({ name: 'ingest group', ok: true })]) as unknown[] });
   const metrics = await (await fetch(`${url}/metrics`)).text();
   expect(metrics).toMatch(/^brx_events_total\{event_type="InventoryChanged",outcome="ok"\} [1-9]/m);
   expect(metrics).toMatch(/^brx_event_end_to_end_seconds_count\{event_type="InventoryChanged",outcome="ok"\} [1-9]/m);
   expect(metrics).toMatch(new RegExp(`^brx_consumer_records_lag\\{topic="${system.topics.events}",partition="\\d+",group="${system.topics.groupId}"\\} 0$`, 'm'));
-  expect(metrics).toMatch(/^brx_pool_max_connections\{pool="postgres"\} 8$/m);
+  expect(metrics).toMatch(/^brx_pool_max_connections\{pool="postgres"\} 12$/m);
 
   worker.signal('SIGTERM');
   expect(await worker.ended()).toEqual({ code: 0, signal: null });
@@ -55,7 +55,7 @@ test('lag: behind by what was published, then caught up', async (context) => {
   const system = await createSystem(context);
   await system.publish(workload({ events: 100 }));
   const before = await answer(system, 'lag');
-  expect(before).toMatchObject({ code: 0, json: { topic: system.topics.events, group: system.topics.groupId, state: 'Dead', partitions: { length: 12 } } });
+  expect(before).toMatchObject({ code: 0, json: { groups: [{ topic: system.topics.events, group: system.topics.groupId, state: 'Dead' }, { group: `${system.topics.groupId}-snapshots` }, { topic: system.topics.sagaEvents, group: system.topics.sagaGroupId }] } });
   const { total } = before.json as { total: { records: number; seconds: number } };
   expect(total.records).toBeGreaterThanOrEqual(100);
   expect(total.seconds).toBeGreaterThan(0);

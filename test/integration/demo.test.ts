@@ -58,22 +58,23 @@ test('a small demo run kills a worker, ends with 0 and a report of kept promises
   expect(code, report).toBe(0);
   expect(report).toMatch(/worker [ab] killed at \d+ %: SIGKILL/);
   expect(report).toMatch(/recovered after \d+\.\d s/);
-  for (const promise of ['P1', 'P2', 'P3', 'P4', 'P5', 'P9']) expect(report).toMatch(new RegExp(`^ +${promise} .+ held `, 'm'));
+  for (const promise of ['P1', 'P2', 'P3', 'P4', 'P5', 'P6', 'P7', 'P8', 'P9']) expect(report).toMatch(new RegExp(`^ +${promise} .+ held `, 'm'));
   expect(report).not.toContain('BROKEN');
   expect(report).toContain('4,000 published, 4,000 accounted for');
   expect(report).toContain('All promises this run can judge held.');
 
   const commands = report.slice(report.indexOf('Try next')).match(/^ +\S.*npx brx-sync .+$/gm) ?? [];
-  expect(commands.map((command) => / brx-sync (\w+)/.exec(command)?.[1])).toEqual(['item', 'dlq', 'lag']);
+  expect(commands.map((command) => / brx-sync (\w+)/.exec(command)?.[1])).toEqual(['item', 'saga', 'dlq', 'lag']);
   const tried = commands.map((command) => {
     // What it prints is for a shell without settings of its own.
     const unset = ['BRX_KAFKA_BROKERS', 'BRX_SCHEMA_REGISTRY_URL', 'BRX_DATABASE_URL'].map((name) => `-u ${name}`).join(' ');
     return start('sh', ['-c', `exec env ${unset} sh -c "$COMMAND"`], { COMMAND: command.trim() });
   });
-  expect(await Promise.all(tried.map(({ ended }) => ended)), tried.map(({ said }) => said()).join('\n')).toEqual([0, 0, 0]);
+  expect(await Promise.all(tried.map(({ ended }) => ended)), tried.map(({ said }) => said()).join('\n')).toEqual([0, 0, 0, 0]);
   expect(tried[0]?.said()).toContain('history, newest first');
-  expect(tried[1]?.said()).toContain('undecodable');
-  expect(tried[2]?.said()).toContain('behind: 0 records');
+  expect(tried[1]?.said()).toContain('outcome CONFIRMED told');
+  expect(tried[2]?.said()).toContain('undecodable');
+  expect(tried[3]?.said()).toContain('behind: 0 records');
 });
 
 test('Ctrl-C stops the workers, says what is left, and ends with 130', { timeout: 90_000 }, async () => {
@@ -91,5 +92,5 @@ test('Ctrl-C stops the workers, says what is left, and ends with 130', { timeout
 test('an option it does not have is told, with what to do', { timeout: 30_000 }, async () => {
   const demo = start(process.execPath, [DEMO, '--events', 'many']);
   expect(await demo.ended).toBe(2);
-  expect(demo.said()).toContain('--events many: must be a whole number from 100 to 10,000,000');
+  expect(demo.said()).toContain('--events many: must be a whole number from 1,000 to 10,000,000');
 });

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openLagReader, type LagReader } from '../../src/operations/lag/index.ts';
+import { openLagReader, type LagOptions, type LagReader } from '../../src/operations/lag/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createKafka } from '../../src/platform/kafka/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
@@ -21,10 +21,13 @@ afterEach(async () => {
   await topics.remove();
 });
 
-async function open(group = topics.groupId): Promise<LagReader> {
-  reader = await openLagReader({ kafka: topics.kafka, brokers: ['the stack'], topic: topics.events, group, clock: { ...systemClock, now: () => NOW } });
+async function open(group = topics.groupId, watch: Pick<LagOptions, 'windowMs' | 'replaying'> = {}): Promise<LagReader> {
+  reader = await openLagReader({ kafka: topics.kafka, brokers: ['the stack'], topic: topics.events, group, clock: { ...systemClock, now: () => NOW, monotonic: () => monotonic }, ...watch });
   return reader;
 }
+/** Moved by hand: a window passes without waiting for it. */
+let monotonic = 0;
+const WINDOW_MS = 10_000;
 
 /** One record for each age (seconds before NOW), in this order. */
 const publish = (partition: number, ...ages: number[]): Promise<void> =>
@@ -67,6 +70,61 @@ test('asking again shows the trend, with the age of what is oldest by then', asy
   const { partitions, total } = await again.read();
   expect(partitions.slice(0, 4).map(({ records, seconds, trend }) => [records, seconds, trend])).toEqual([[1, 90, 'down'], [0, 0, 'down'], [1, 95, 'up'], [0, 0, 'same']]);
   expect(total).toEqual({ records: 2, seconds: 95, trend: 'down' });
+});
+
+/** Statuses of the first three partitions after a window in which `meanwhile` has happened. */
+async function statuses(meanwhile: () => Promise<void> = () => Promise.resolve(), replaying = false): Promise<(string | null)[]> {
+  const watching = await open(topics.groupId, { windowMs: WINDOW_MS, replaying: () => Promise.resolve(replaying) });
+  await watching.read();
+  monotonic += WINDOW_MS / 2;
+  await meanwhile();
+  await watching.read();
+  monotonic += WINDOW_MS / 2;
+  return (await watching.read()).partitions.slice(0, 3).map(({ status }) => status);
+}
+
+test('without a window it is not told how it gets on, only that what is caught up is well', async () => {
+  await publish(0, 10);
+  expect((await (await open()).read()).partitions.slice(0, 2).map(({ status }) => status)).toEqual([null, 'ok']);
+});
+
+test('STOP: behind, nothing committed, and nobody owns it', async () => {
+  await publish(0, 500, 400);
+  await publish(1, 500, 400);
+  await commit({ 0: 1, 1: 2 });
+  expect(await statuses()).toEqual(['stop', 'ok', 'ok']);
+});
+
+test('REWIND: what was committed is taken back; on purpose it is a REPLAY', async () => {
+  await publish(0, 500, 400, 300);
+  await commit({ 0: 3 });
+  expect(await statuses(() => commit({ 0: 1 }))).toEqual(['rewind', 'ok', 'ok']);
+  await reader?.close();
+  await commit({ 0: 3 });
+  expect(await statuses(() => commit({ 0: 1 }), true)).toEqual(['replay', 'ok', 'ok']);
+});
+
+test('a quiet night: nothing arrives, nobody is there, and all is well', async () => {
+  await publish(0, 500);
+  await commit({ 0: 1 });
+  expect(await statuses()).toEqual(['ok', 'ok', 'ok']);
+});
+
+test('STALL: behind and nothing committed, although somebody owns it; well as soon as it is committed', async () => {
+  await publish(0, 500, 400);
+  const consumer = topics.kafka.consumer({ groupId: topics.groupId });
+  try {
+    await consumer.connect();
+    await consumer.subscribe({ topic: topics.events, fromBeginning: true });
+    await consumer.run({ autoCommit: false, eachMessage: () => Promise.resolve() });
+    await until('a member with partitions', async () => (await topics.admin.describeGroups([topics.groupId])).groups[0]?.state === 'Stable');
+    expect(await statuses()).toEqual(['stall', 'ok', 'ok']);
+    await consumer.commitOffsets([{ topic: topics.events, partition: 0, offset: '2' }]);
+    monotonic += WINDOW_MS / 2;
+    expect((await reader?.read())?.partitions[0]).toMatchObject({ status: 'ok', history: [2, 2, 2, 0] });
+  } finally {
+    await consumer.disconnect();
+  }
 });
 
 test('records that retention deleted before the group read them are told, and the lag counts from what is left', async () => {

@@ -140,6 +140,6 @@ const sorted = (properties: Record<string, string> | null): string | null => (pr
 
 function asOracle(item: Item | undefined): ItemState | undefined {
   if (item === undefined) return undefined;
-  const { onHand, priceCents, currency, blueprintId, properties, version, flags } = item;
-  return { on_hand: onHand, price_cents: priceCents, currency, blueprint_id: blueprintId, properties: sorted(properties), version, removed: (flags & REMOVED) !== 0, drifted: (flags & DRIFTED) !== 0 };
+  const { onHand, held, priceCents, currency, blueprintId, properties, version, flags } = item;
+  return { on_hand: onHand, held, price_cents: priceCents, currency, blueprint_id: blueprintId, properties: sorted(properties), version, removed: (flags & REMOVED) !== 0, drifted: (flags & DRIFTED) !== 0 };
 }

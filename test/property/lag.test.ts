@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { LagTracker } from '../../src/ingest/lag.ts';
+import { LagTracker } from '../../src/platform/consumer/lag.ts';
 import { seed } from '../support/seed.ts';
 
 /** Protects: lag is never negative, 0 exactly when caught up, and never more than there is, whatever comes in which order. */

@@ -3,8 +3,7 @@ import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import type { InventoryChanged } from '../../src/contract/index.ts';
 import { decide } from '../../src/ingest/chunk.ts';
-import { StockFold } from '../../src/inventory/index.ts';
-import { change, entry, uuid } from '../support/events.ts';
+import { change, entry, folds, uuid } from '../support/events.ts';
 
 /** Protects P9: the fold's memory is one chunk's, however long the backlog. */
 setFlagsFromString('--expose-gc');
@@ -27,7 +26,7 @@ test('a million events, chunk after chunk, leave nothing behind', () => {
   const onHand = new Int32Array(ITEMS);
   const template = change({ version: null });
   const eventOf = (n: number): InventoryChanged => ({ ...template, event_id: uuid(5_000_000 + n), user_id: users[n % users.length]!, item_id: items[n % ITEMS]!, kind: n % 7 === 0 ? 'SET' : 'ADJUST', quantity: n % 7 === 0 ? 100 : (n % 5) - 2 });
-  const known = { inLedger: new Set<string>(), parkedEvents: new Set<string>(), parkedUsers: new Set<string>() };
+  const known = { inLedger: new Set<string>(), parkedEvents: new Set<string>(), parkedUsers: new Set<string>(), buried: new Set<string>() };
 
   let [rows, after, most] = [0, 0, 0];
   for (let from = 0; from < EVENTS; from += CHUNK) {
@@ -37,10 +36,11 @@ test('a million events, chunk after chunk, leave nothing behind', () => {
       after = heapMb();
     }
     const before = heapMb();
-    const fold = new StockFold();
+    const both = folds();
+    const fold = both.stock;
     const entries = Array.from({ length: CHUNK }, (_, index) => entry(eventOf(from + index)));
     entries.forEach(({ event }, index) => Object.assign(fold.touch(event.user_id, event.item_id), { exists: true, onHand: onHand[(from + index) % ITEMS] }));
-    decide(entries, fold, { tooOldBefore: 0 }, known);
+    decide(entries, both, { tooOldBefore: 0 }, known);
     entries.forEach(({ event }, index) => (onHand[(from + index) % ITEMS] = fold.touch(event.user_id, event.item_id).onHand));
     rows += fold.ledger.length;
     expect(fold.itemsToWrite().length).toBe(CHUNK);

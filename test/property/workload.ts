@@ -15,6 +15,7 @@ const event = fc
     item: fc.nat(2),
     what: quantity,
     version: fc.option(fc.integer({ min: -3, max: 8 }), { nil: null, freq: 3 }),
+    source: fc.constantFrom('shop', 'shop', 'cardtrader'),
     price_cents: fc.option(fc.nat(3), { nil: null }),
     currency: fc.option(fc.constantFrom('EUR', 'USD'), { nil: null }),
     blueprint_id: fc.option(fc.integer({ min: 1, max: 3 }), { nil: null }),

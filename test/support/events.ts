@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import type { InventoryChanged } from '../../src/contract/index.ts';
-import type { DeadEntry, EventEntry, SourceRecord } from '../../src/ingest/record.ts';
+import type { InventoryChanged, PurchaseCancelled, PurchaseRequested } from '../../src/contract/index.ts';
+import { StockFold } from '../../src/inventory/index.ts';
+import { derivedUuid } from '../../src/platform/ids.ts';
+import { PurchaseFold } from '../../src/purchase/index.ts';
+import type { DeadEntry, EventEntry } from '../../src/records/index.ts';
+import type { SourceRecord } from '../../src/platform/consumer/index.ts';
 
 /** A uuid that can be read: version 4, the number at its end. */
 export function uuid(n: number): string {
@@ -45,6 +49,19 @@ export function change(given: Partial<InventoryChanged> = {}): InventoryChanged 
   };
 }
 
+/** A purchase of one copy of a new item of a new user, just now, unless something else is given. */
+export function purchase(given: Partial<PurchaseRequested> = {}): PurchaseRequested {
+  const now = Date.now();
+  return { event_id: uuid7(now), purchase_id: randomUuid(), user_id: randomUuid(), buyer_id: null, lines: [line(randomUuid(), 1)], currency: 'EUR', expires_at: null, occurred_at: now, ...given };
+}
+
+export const line = (itemId: string, quantity: number): PurchaseRequested['lines'][number] => ({ item_id: itemId, quantity, unit_price_cents: 250 });
+
+export function cancellation(of: Pick<PurchaseRequested, 'user_id' | 'purchase_id'>, given: Partial<PurchaseCancelled> = {}): PurchaseCancelled {
+  const now = Date.now();
+  return { event_id: uuid7(now), purchase_id: of.purchase_id, user_id: of.user_id, reason: 'changed their mind', occurred_at: now, ...given };
+}
+
 /** Changes of one item in order, e.g. `history(user, item, ['SET', 5], ['ADJUST', -2])`. */
 export function history(userId: string, itemId: string, ...steps: [kind: InventoryChanged['kind'], quantity: number, more?: Partial<InventoryChanged>][]): InventoryChanged[] {
   return steps.map(([kind, quantity, more]) => change({ user_id: userId, item_id: itemId, kind, quantity, ...more }));
@@ -54,10 +71,15 @@ export function source(given: Partial<SourceRecord> = {}): SourceRecord {
   return { topic: 'brx.marketplace-events', partition: 0, offset: '0', timestamp: Date.now(), key: null, value: null, headers: {}, ...given };
 }
 
-export function entry(event: InventoryChanged, from: Partial<SourceRecord> = {}): EventEntry {
-  return { kind: 'event', event, source: source({ key: Buffer.from(event.user_id), ...from }) };
+export function entry(event: InventoryChanged, from: Partial<SourceRecord> = {}): EventEntry<'InventoryChanged'> {
+  return { kind: 'event', type: 'InventoryChanged', event, source: source({ key: Buffer.from(event.user_id), ...from }) };
 }
 
 export function deadEntry(from: Partial<SourceRecord> = {}, more: Partial<DeadEntry> = {}): DeadEntry {
   return { kind: 'dead', source: source(from), reason: 'undecodable', detail: 'a test says so', userId: null, eventId: null, ...more };
+}
+
+/** Empty folds, as a chunk begins with. */
+export function folds(stock = new StockFold(), now = Date.now()): { stock: StockFold; purchases: PurchaseFold } {
+  return { stock, purchases: new PurchaseFold(stock, { now, holdMs: 900_000, derive: derivedUuid }) };
 }

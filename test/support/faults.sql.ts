@@ -5,7 +5,7 @@
 export type Refusal = { errcode: string; message: string };
 
 /** The first `times` inserts into `table` whose row satisfies `when` raise `errcode`; without `times` all of them do. */
-export function raising(table: 'stock_ledger' | 'inventory_items' | 'parked_events', { errcode, message, when = 'true', times }: Refusal & { when?: string; times?: number }): string {
+export function raising(table: 'stock_ledger' | 'inventory_items' | 'parked_events' | 'operator_actions', { errcode, message, when = 'true', times }: Refusal & { when?: string; times?: number }): string {
   return `
     CREATE SEQUENCE IF NOT EXISTS fault_attempts;
     CREATE OR REPLACE FUNCTION fault() RETURNS trigger LANGUAGE plpgsql AS $$

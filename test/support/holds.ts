@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { LANES } from '../../src/contract/index.ts';
-import { LANE_LOCK_CLASS } from '../../src/inventory/index.ts';
+import { LANE_LOCK_CLASS } from '../../src/platform/postgres/index.ts';
 import type { System } from './system.ts';
 import { until } from './wait.ts';
 
@@ -16,7 +16,7 @@ const GATE = 4_711;
 
 const BACKENDS = `SELECT pid, state, query, wait_event_type AS "waitsFor", backend_xid::text AS xid,
          (extract(epoch FROM clock_timestamp() - query_start) * 1000)::float8 AS "sinceMs" FROM pg_stat_activity
-  WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'brx-sync'`;
+  WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name LIKE 'brx-sync%'`;
 
 export interface Backend {
   pid: number;
@@ -74,9 +74,9 @@ export async function holdCommits(system: System): Promise<Hold> {
   return heldBy(system, /^COMMIT/, (client) => client.query(`SELECT pg_advisory_lock(${GATE})`));
 }
 
-/** Dead letters are at the broker and cannot be marked as published. */
-export async function holdMarks(system: System): Promise<Hold> {
+/** Records are at the broker, and their rows cannot be deleted. */
+export async function holdDeletes(system: System): Promise<Hold> {
   await system.pool.query(`CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_advisory_xact_lock_shared(${GATE}); RETURN NULL; END'`);
-  await system.pool.query('CREATE TRIGGER gate BEFORE UPDATE ON dead_letters FOR EACH STATEMENT EXECUTE FUNCTION gate()');
-  return heldBy(system, /UPDATE dead_letters/, (client) => client.query(`SELECT pg_advisory_lock(${GATE})`));
+  await system.pool.query('CREATE TRIGGER gate BEFORE DELETE ON outbox FOR EACH STATEMENT EXECUTE FUNCTION gate()');
+  return heldBy(system, /DELETE FROM outbox/, (client) => client.query(`SELECT pg_advisory_lock(${GATE})`));
 }

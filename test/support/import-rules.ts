@@ -17,7 +17,7 @@ export interface Violation {
   message: string;
 }
 
-export const RULES = ['layers', 'index-only', 'own-index', 'cycle', 'sql', 'environment', 'clock', 'pure', 'kafkajs', 'length', 'unfinished', 'outside'] as const;
+export const RULES = ['layers', 'index-only', 'own-index', 'cycle', 'sql', 'environment', 'clock', 'pure', 'kafkajs', 'clients', 'length', 'unfinished', 'outside'] as const;
 export type Rule = (typeof RULES)[number];
 
 export interface Exceptions {
@@ -26,9 +26,18 @@ export interface Exceptions {
 }
 
 const MAX_LINES = 400;
-const PURE = [/^src\/contract\//, /^src\/inventory\/fold[^/]*\.ts$/];
+const PURE = [
+  /^src\/contract\//,
+  /^src\/inventory\/fold[^/]*\.ts$/,
+  /^src\/purchase\/(?:saga|decide|evolve|fold|messages)\.ts$/,
+  /^src\/marketplace\/client\/(?:error-body|job|json-list|lenient|marker|order|outcome|product|text|token|verdict)\.ts$/,
+  /^src\/orders\/(?:ledger|decide|relisted|effects|words)\.ts$/,
+  /^src\/marketplace\/limiter\/(?:adaptive|ahead|local|mode|rules|window)\.ts$/,
+];
 const PURE_PACKAGES = ['zod'];
-const KAFKAJS = [/^src\/platform\//, /^src\/ingest\/consumer/];
+const KAFKAJS = [/^src\/platform\//];
+/** Other clients of the network, each with the one folder that knows its traps. */
+const CLIENTS: Readonly<Record<string, string>> = { undici: 'src/marketplace/client/', ioredis: 'src/platform/redis/', mysql2: 'src/platform/mysql/' };
 const SQL = /^\s*(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WITH|CREATE|ALTER|DROP|TRUNCATE)\s/;
 const CLOCK = /\bDate\.now\b|\bnew Date\(\s*\)|(?<![.\w])Date\(\)|\bMath\.random\b|(?<![.\w])(?:setTimeout|setInterval)\s*\(|\bperformance\.now\b|\bprocess\.hrtime\b|\bAbortSignal\.timeout\b|\brandom(?:UUID|Bytes|Int)\b/g;
 
@@ -94,6 +103,8 @@ function checkImport(path: string, { target, specifier, kind, at }: Edge, say: S
   if ((specifier === 'kafkajs' || specifier.startsWith('kafkajs/')) && !KAFKAJS.some((allowed) => allowed.test(path))) {
     say('kafkajs', path, at, 'imports kafkajs: go through src/platform/kafka, so that the client can be exchanged in one place');
   }
+  const only = CLIENTS[specifier.split('/')[0] ?? ''];
+  if (only !== undefined && !path.startsWith(only)) say('clients', path, at, `imports ${specifier}: go through ${only}, which knows its traps`);
   if (specifier === 'node:process' || specifier === 'process') say('environment', path, at, `imports ${specifier}: the environment is read by src/config.ts only, everything else is the global process`);
   if (/^(?:node:)?timers(?:\/promises)?$/.test(specifier) && layerOf(path) !== 'platform') say('clock', path, at, `imports ${specifier}: take a Clock (src/platform/clock.ts)`);
   if (target === undefined) return;

@@ -1,19 +1,34 @@
 import type { Message } from 'kafkajs';
 import pg from 'pg';
-import { partitionOf, TOPICS, type InventoryChanged } from '../../src/contract/index.ts';
+import { partitionOf, TOPICS, type InventoryChanged, type PurchaseCancelled, type PurchaseRequested } from '../../src/contract/index.ts';
 import type { IngestConfig, PostgresConfig } from '../../src/config.ts';
-import type { BrxError } from '../../src/errors.ts';
-import { createIngest, Decoder, type CommittedChunk, type Ingest, type IngestObserver, type ParkingDeps } from '../../src/ingest/index.ts';
+import { BrxError } from '../../src/errors.ts';
+import { createIngest, MARKETPLACE_RECORDS, type Ingest, type IngestObserver, type IngestResult, type ParkingDeps } from '../../src/ingest/index.ts';
+import type { CommittedChunk } from '../../src/platform/consumer/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { createCodec, createProducer, createRegistry, encode } from '../../src/platform/kafka/index.ts';
+import { createCodec, createProducer, createRegistry, type Encoder } from '../../src/platform/kafka/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
-import { createPostgres, type Postgres } from '../../src/platform/postgres/index.ts';
-import { startAll, stopAll } from '../../src/platform/service.ts';
+import { createOutboxLimit, Relay, RELAY_SESSION } from '../../src/outbox/index.ts';
+import { createPostgres, openSession, type Postgres } from '../../src/platform/postgres/index.ts';
+import { createPurchaseContext } from '../../src/purchase/index.ts';
+import { Decoder } from '../../src/records/index.ts';
+import { createGroupMemory } from '../../src/operations/replay/index.ts';
+import { startAll, stopAll, type Service } from '../../src/platform/service.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { databaseConfig } from './database-config.ts';
 import { stackUrls } from './stack.ts';
 import { createTestTopics, type TestTopics } from './topic.ts';
 import { until } from './wait.ts';
+
+const HOLD_MS = 900_000;
+
+/** Any event of the topic. */
+export type MarketplaceEvent = InventoryChanged | PurchaseRequested | PurchaseCancelled;
+
+export function bytesOf(encoder: Encoder, event: MarketplaceEvent): Buffer {
+  if ('kind' in event) return encoder.encode('InventoryChanged', event);
+  return 'lines' in event ? encoder.encode('PurchaseRequested', event) : encoder.encode('PurchaseCancelled', event);
+}
 
 /** A record to be sent; `partition` by hand, else murmur2 of the key. */
 export type Outgoing = Partial<Pick<Message, 'key' | 'value' | 'headers' | 'partition' | 'timestamp'>>;
@@ -25,19 +40,23 @@ export interface Sent {
 
 /** What the ingest role told its observer: the signals tests wait for. */
 export interface Signals {
-  readonly chunks: CommittedChunk[];
+  readonly chunks: (CommittedChunk & IngestResult)[];
   readonly retried: string[];
   readonly held: string[];
   resumed: number;
   assigned: number;
   readonly crashes: Error[];
+  /** Outbox rows Kafka has acknowledged. */
   published: number;
+  readonly blocked: { topic: string; userId: string | null; error: string }[];
   readonly fatal: BrxError[];
 }
 
 /** The ingest role in this process, as flow.ts builds it. */
 export interface RunningIngest {
   readonly ingest: Ingest;
+  /** Of ingest and relay. */
+  readonly services: readonly Service[];
   readonly signals: Signals;
   readonly postgres: Postgres;
   stop(): Promise<void>;
@@ -47,6 +66,7 @@ export interface StartOptions {
   config?: Partial<IngestConfig>;
   postgres?: Partial<PostgresConfig>;
   registryUrl?: string;
+  outboxMaxRows?: number;
 }
 
 /** Topics, group and database of one test file alone, and the ingest role on top of them as often as it is started. */
@@ -58,10 +78,10 @@ export interface IngestWorld {
   readonly parking: ParkingDeps;
   start(options?: StartOptions): Promise<RunningIngest>;
   /** An event as its producer sends it. */
-  record(event: InventoryChanged, more?: Outgoing): Outgoing;
+  record(event: MarketplaceEvent, more?: Outgoing): Outgoing;
   /** All of it in one request: the records of one partition arrive together. Where each one is, in the same order. */
   send(...records: readonly Outgoing[]): Promise<Sent[]>;
-  sendEvents(...events: readonly InventoryChanged[]): Promise<Sent[]>;
+  sendEvents(...events: readonly MarketplaceEvent[]): Promise<Sent[]>;
   /** Resolves when the offset of everything sent is committed; throws at once when a worker wanted to end the process. */
   processed(): Promise<void>;
   /** As an operator replays: the group's offsets to the beginning. No worker may run. */
@@ -79,9 +99,9 @@ export async function createIngestWorld(options: { serverUrl?: string; database?
   const { kafka, events: topic, groupId } = topics;
   const producer = kafka.producer({ allowAutoTopicCreation: false });
   await producer.connect();
-  const schemaId = topics.schemaIds.InventoryChanged;
   const lookingAt = createPostgres(databaseConfig(database.url), { logger: silentLogger, applicationName: 'test', keyLookupsOnly: false });
-  const decoder = new Decoder(createCodec(createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined })));
+  const registry = createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined });
+  const decoder = new Decoder(createCodec(registry), MARKETPLACE_RECORDS);
   const running = new Set<RunningIngest>();
   const ends = new Map<number, number>();
   const done = new Map<number, number>();
@@ -90,7 +110,7 @@ export async function createIngestWorld(options: { serverUrl?: string; database?
     topics,
     database,
     pool,
-    parking: { postgres: lookingAt, decoder, consumerGroup: groupId },
+    parking: { postgres: lookingAt, decoder, consumerGroup: groupId, clock: systemClock, purchase: createPurchaseContext(registry, { topicPrefix: topics.prefix, holdMs: HOLD_MS }) },
     async start(given = {}) {
       const worker = buildIngest(world, given, (chunk) => done.set(chunk.partition, Math.max(done.get(chunk.partition) ?? 0, Number(chunk.offset) + 1)));
       const stop = worker.stop;
@@ -99,11 +119,11 @@ export async function createIngestWorld(options: { serverUrl?: string; database?
         await stop();
       };
       running.add(worker);
-      await startAll(worker.ingest.services);
+      await startAll(worker.services);
       await until('the worker joins its group', () => worker.signals.assigned > 0 && worker.ingest.health.live()[0]?.ok === true);
       return worker;
     },
-    record: (event, more) => ({ key: event.user_id, value: encode('InventoryChanged', schemaId, event), ...more }),
+    record: (event, more) => ({ key: event.user_id, value: bytesOf(topics.encoder, event), ...more }),
     async send(...records) {
       const placed = records.map((record, index) => ({ ...record, partition: record.partition ?? (record.key === null || record.key === undefined ? index % 12 : partitionOf(record.key.toString(), TOPICS.marketplaceEvents.partitions)) }));
       const answers = await producer.send({ topic, messages: placed as Message[] });
@@ -147,7 +167,7 @@ export async function createIngestWorld(options: { serverUrl?: string; database?
 }
 
 function buildIngest({ topics, database }: IngestWorld, given: StartOptions, onCommitted: (chunk: CommittedChunk) => void): RunningIngest & { stop: () => Promise<void> } {
-  const signals: Signals = { chunks: [], retried: [], held: [], resumed: 0, assigned: 0, crashes: [], published: 0, fatal: [] };
+  const signals: Signals = { chunks: [], retried: [], held: [], resumed: 0, assigned: 0, crashes: [], published: 0, blocked: [], fatal: [] };
   const observer: IngestObserver = {
     chunkCommitted(chunk) {
       signals.chunks.push(chunk);
@@ -159,27 +179,45 @@ function buildIngest({ topics, database }: IngestWorld, given: StartOptions, onC
     assigned: () => (signals.assigned += 1),
     crashed: (error) => signals.crashes.push(error),
     heartbeat: () => undefined,
-    deadLettersPublished: (count) => (signals.published += count),
   };
   const postgres = createPostgres(databaseConfig(database.url, given.postgres), { logger: silentLogger, applicationName: 'ingest under test', keyLookupsOnly: true });
+  const relay = new Relay({
+    openSession: () => openSession(databaseConfig(database.url), { ...RELAY_SESSION, logger: silentLogger, applicationName: 'relay under test' }),
+    producer: createProducer(topics.kafka),
+    clock: systemClock,
+    observer: {
+      published: (_topic, rows) => (signals.published += rows),
+      blocked: (topic, userId, error) => signals.blocked.push({ topic, userId, error }),
+      owns: () => undefined,
+      waiting: () => undefined,
+      belowFloor: (shard, id) => signals.fatal.push(new BrxError('BRX_INTERNAL', `row ${id} below the floor of shard ${shard}`)),
+    },
+    onFatal: (error) => signals.fatal.push(error),
+  });
+  const registry = createRegistry({ url: given.registryUrl ?? stackUrls().registryUrl, username: undefined, password: undefined });
   const ingest = createIngest({
     config: { groupId: topics.groupId, chunkEvents: 1_000, concurrency: 4, horizonMs: 30 * 86_400_000, sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 30_000, maxParkedUsers: 1_000, ...given.config },
     topicPrefix: topics.prefix,
     kafka: topics.kafka,
-    producer: createProducer(topics.kafka),
-    codec: createCodec(createRegistry({ url: given.registryUrl ?? stackUrls().registryUrl, username: undefined, password: undefined })),
+    codec: createCodec(registry),
+    purchase: createPurchaseContext(registry, { topicPrefix: topics.prefix, holdMs: HOLD_MS }),
+    memory: createGroupMemory({ postgres, logger: silentLogger }),
+    outboxLimit: createOutboxLimit({ postgres, clock: systemClock, maxRows: given.outboxMaxRows ?? 1_000_000 }),
     postgres,
     clock: systemClock,
     logger: silentLogger,
     observer,
+    onEnqueued: () => relay.wake(),
     onFatal: (error) => signals.fatal.push(error),
   });
+  const services = [relay, ...ingest.services];
   return {
     ingest,
+    services,
     signals,
     postgres,
     async stop() {
-      await stopAll(ingest.services);
+      await stopAll(services);
       await postgres.close();
     },
   };

@@ -9,20 +9,23 @@ export const HORIZON_MS = 30 * 86_400_000;
 
 /**
  * Compares PostgreSQL with what follows from the whole topic: every id seen, once in effect, in the order of its user, and nothing
- * missing below the offsets the group has committed. Throws with the first differences. May be called while workers run.
+ * missing below the offsets the group has committed. `settled`: and every sale has ended and is told. Throws with the first
+ * differences. May be called while workers run.
  */
-export async function checkOracle(topics: TestTopics, pool: pg.Pool, options: { complete: boolean; waitMs?: number }): Promise<VerifyReport> {
+export async function checkOracle(topics: TestTopics, pool: pg.Pool, options: { complete: boolean; settled?: boolean; waitMs?: number }): Promise<VerifyReport> {
   const codec = createCodec(createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined }));
-  const { waitMs } = options;
+  const { waitMs, settled } = options;
   const report = await verify({
     kafka: topics.kafka,
     codec,
     clock: systemClock,
     topic: topics.events,
+    outcomesTopic: topics.outcomes,
     groupId: topics.groupId,
     pool,
     horizonMs: HORIZON_MS,
     ...(waitMs === undefined ? {} : { waitMs }),
+    ...(settled === undefined ? {} : { settled }),
   });
   if (!report.ok) throw new Error(`the database is not what the topic says: ${report.differences.total} differences, ${JSON.stringify(report.differences.by_kind)}\n${JSON.stringify(report.differences.first.slice(0, 5), null, 1)}`);
   if (options.complete && !report.complete) throw new Error(`${report.outcomes.pending} records of ${report.compared.records} were not processed${waitMs === undefined ? '' : ` within ${waitMs / 1_000} s`}`);

@@ -8,7 +8,7 @@ export async function dumpSchema(client: pg.Client): Promise<string> {
   const unsupported = await lines(client, UNSUPPORTED);
   if (unsupported.length > 0) throw new Error(`schema-dump.ts cannot write these down yet, teach it: ${unsupported.join(', ')}`);
   const parts: string[] = [];
-  for (const query of [TABLES, FOREIGN_KEYS, INDEXES, VIEWS, COMMENTS]) parts.push(...(await lines(client, query)));
+  for (const query of [TABLES, FOREIGN_KEYS, INDEXES, VIEWS, FUNCTIONS, TRIGGERS, COMMENTS]) parts.push(...(await lines(client, query)));
   return `-- The schema all migrations together make. Written by test/integration/postgres/schema.test.ts, which compares it; refresh it with
 --   npx vitest run --project integration test/integration/postgres/schema.test.ts --update
 
@@ -55,6 +55,15 @@ SELECT format(E'CREATE VIEW %I AS\\n%s', c.relname, regexp_replace(pg_get_viewde
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
  WHERE c.relkind = 'v' AND ${OURS} ORDER BY c.relname COLLATE "C"`;
 
+const FUNCTIONS = `
+SELECT rtrim(pg_get_functiondef(p.oid), E'\\n') || ';' AS line
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public' ORDER BY p.proname COLLATE "C"`;
+
+const TRIGGERS = `
+SELECT replace(pg_get_triggerdef(t.oid), 'public.', '') || ';' AS line
+  FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE NOT t.tgisinternal AND ${OURS} ORDER BY c.relname COLLATE "C", t.tgname COLLATE "C"`;
+
 const COMMENTS = `
 SELECT format('COMMENT ON %s %I%s IS %L;', CASE WHEN d.objsubid > 0 THEN 'COLUMN' WHEN c.relkind = 'v' THEN 'VIEW' ELSE 'TABLE' END,
          c.relname, '.' || quote_ident(a.attname), d.description) AS line
@@ -64,9 +73,7 @@ SELECT format('COMMENT ON %s %I%s IS %L;', CASE WHEN d.objsubid > 0 THEN 'COLUMN
 
 /** What could be made by a migration and is in none of the queries above. */
 const UNSUPPORTED = `
-SELECT 'function ' || p.proname AS line FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname = 'public'
- UNION ALL SELECT 'trigger ' || t.tgname FROM pg_trigger t WHERE NOT t.tgisinternal
- UNION ALL SELECT 'type ' || t.typname FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'public' AND t.typtype IN ('e', 'd', 'r')
+SELECT 'type ' || t.typname AS line FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE n.nspname = 'public' AND t.typtype IN ('e', 'd', 'r')
  UNION ALL SELECT 'relation ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE ${OURS} AND c.relkind NOT IN ('r', 'v', 'i')
               AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i')

@@ -1,6 +1,7 @@
 import { decide } from '../../src/ingest/chunk.ts';
-import type { Entry, Outcome } from '../../src/ingest/record.ts';
-import { StockFold, type Item, type LedgerRow } from '../../src/inventory/index.ts';
+import type { IngestEntry, Outcome } from '../../src/ingest/record.ts';
+import type { Item, LedgerRow, StockFold } from '../../src/inventory/index.ts';
+import { folds } from './events.ts';
 
 /** The tables as the fold sees them, in memory: what `readStock` and `writeStock` do, so that chunks can be folded one after the other without PostgreSQL. */
 export class StockStore {
@@ -9,10 +10,11 @@ export class StockStore {
   readonly #known = new Set<string>();
 
   /** One chunk: read, decide, write. */
-  apply(entries: readonly Entry[], tooOldBefore = 0): Outcome[] {
-    const fold = new StockFold();
-    for (const entry of entries) if (entry.kind === 'event') this.load(fold, entry.event.user_id, entry.event.item_id);
-    const { outcomes } = decide(entries, fold, { tooOldBefore }, { inLedger: this.#known, parkedEvents: new Set(), parkedUsers: new Set() });
+  apply(entries: readonly IngestEntry[], tooOldBefore = 0): Outcome[] {
+    const both = folds();
+    const fold = both.stock;
+    for (const entry of entries) if (entry.kind === 'event' && entry.type === 'InventoryChanged') this.load(fold, entry.event.user_id, entry.event.item_id);
+    const { outcomes } = decide(entries, both, { tooOldBefore }, { inLedger: this.#known, parkedEvents: new Set(), parkedUsers: new Set(), buried: new Set() });
     this.save(fold);
     return outcomes;
   }
@@ -32,6 +34,7 @@ export class StockStore {
       this.items.set(`${item.userId}/${item.itemId}`, {
         ...item,
         changed: false,
+        altered: false,
         blueprintId: item.blueprintId ?? before?.blueprintId ?? null,
         priceCents: item.priceCents ?? before?.priceCents ?? null,
         currency: item.currency ?? before?.currency ?? null,

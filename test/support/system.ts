@@ -15,7 +15,7 @@ export interface System {
   readonly databaseUrl: string;
   /** For looking; the workers have pools of their own. */
   readonly pool: pg.Pool;
-  /** `ingest` as `brx-sync start` runs it. */
+  /** `ingest` and `relay`, with sales `saga` too, as `brx-sync start` runs them. */
   start(options?: { fault?: `${FaultPoint}:${FaultAction}` | `${FaultPoint}:${FaultAction}:${number}`; env?: Environment }): Worker;
   /** Any other command. */
   run(args: readonly string[]): Worker;
@@ -25,7 +25,7 @@ export interface System {
   connect(): Promise<pg.Client>;
   /** The last words of every worker. */
   tail(): string;
-  /** Resolves once everything published is processed, and the oracle agrees. Throws as soon as one of `workers` ends instead. */
+  /** Resolves once everything published is processed, with sales also settled, and the oracle agrees. Throws as soon as one of `workers` ends instead. */
   finished(...workers: readonly Worker[]): ReturnType<typeof checkOracle>;
 }
 
@@ -33,7 +33,7 @@ export interface System {
 export const SESSION_TIMEOUT_MS = 6_000;
 const FINISH_MS = 60_000;
 
-export async function createSystem({ task, onTestFinished }: TestContext, options: { serverUrl?: string; database?: { url: string; drop(): Promise<void> } } = {}): Promise<System> {
+export async function createSystem({ task, onTestFinished }: TestContext, options: { serverUrl?: string; database?: { url: string; drop(): Promise<void> }; sales?: boolean } = {}): Promise<System> {
   const workers: Worker[] = [];
   const clients: pg.Client[] = [];
   const closing: (() => Promise<unknown>)[] = [];
@@ -52,12 +52,14 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
   pool.on('error', () => undefined); // of idle connections, when a test restarts the server: the next query gets a new one
   closing.push(() => pool.end());
 
+  const sales = options.sales === true;
   const environment: Environment = {
     BRX_KAFKA_BROKERS: stackUrls().kafkaBrokers,
     BRX_SCHEMA_REGISTRY_URL: stackUrls().registryUrl,
     BRX_DATABASE_URL: database.url,
     BRX_TOPIC_PREFIX: topics.prefix,
     BRX_INGEST_GROUP_ID: topics.groupId,
+    BRX_SAGA_GROUP_ID: topics.sagaGroupId,
     BRX_INGEST_CHUNK_EVENTS: '100',
     BRX_INGEST_SESSION_TIMEOUT_MS: String(SESSION_TIMEOUT_MS),
     BRX_LOG_FORMAT: 'json',
@@ -71,7 +73,7 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
     topics,
     databaseUrl: database.url,
     pool,
-    start: ({ fault, env } = {}) => started(new Worker(['start', '--roles', 'ingest'], { ...environment, ...(fault === undefined ? {} : { BRX_FAULT: fault }), ...env })),
+    start: ({ fault, env } = {}) => started(new Worker(['start', '--roles', sales ? 'ingest,saga,relay' : 'ingest,relay'], { ...environment, ...(fault === undefined ? {} : { BRX_FAULT: fault }), ...env })),
     run: (args) => started(new Worker(args, environment)),
     async publish(records, { rate, signal } = {}) {
       await publishWorkload(records, {
@@ -101,7 +103,7 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
           throw new Error(`a worker ended that should have finished the work\n${worker.tail()}`);
         }),
       );
-      return Promise.race([checkOracle(topics, pool, { complete: true, waitMs: FINISH_MS }), ...endedEarly]);
+      return Promise.race([checkOracle(topics, pool, { complete: true, settled: sales, waitMs: FINISH_MS }), ...endedEarly]);
     },
   };
 }
@@ -109,6 +111,11 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
 /** A workload with everything in it: duplicates, stale versions, poison, adjustments below zero; of now, so that nothing is too old by itself. */
 export function workload(options: Partial<WorkloadOptions> = {}): Generator<GeneratedRecord> {
   return generateEvents({ at: Date.now(), users: 60, itemsPerUser: 20, poison: 0.02, negative: 0.01, duplicates: 0.1, ...options });
+}
+
+/** The same with purchases, a third of them called off, for a system with sales. */
+export function salesWorkload(options: Partial<WorkloadOptions> = {}): Generator<GeneratedRecord> {
+  return workload({ purchases: 0.2, cancels: 0.33, ...options });
 }
 
 /** An event whose source is this is refused by a database that was told so by `refuse`: the event parks its user. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { KafkaMessage } from 'kafkajs';
-import { deadLetterTopic, LATEST, RECORDS, TOPICS, topicName, type RecordName } from '../../src/contract/index.ts';
+import { deadLetterTopic, LATEST, RECORD_NAMES, RECORDS, TOPICS, topicName } from '../../src/contract/index.ts';
 import { schemaIds, type SchemaIds } from '../../src/operations/generate/index.ts';
-import { createKafka, createProducer, createRegistry, type Producer } from '../../src/platform/kafka/index.ts';
+import { createCodec, createEncoder, createKafka, createProducer, createRegistry, leadersLead, type Encoder, type Producer } from '../../src/platform/kafka/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { stackUrls } from './stack.ts';
 import { until } from './wait.ts';
@@ -10,16 +10,24 @@ import { until } from './wait.ts';
 type Kafka = ReturnType<typeof createKafka>;
 type Admin = ReturnType<Kafka['admin']>;
 
-/** Topics and consumer group of one test alone: `<prefix>brx.marketplace-events`, its dead-letter twin, and a group of that name. */
+/** Topics and consumer groups of one test alone: marketplace events, saga events and snapshots with their dead-letter twins, outcomes and levels. */
 export interface TestTopics {
   readonly prefix: string;
   readonly groupId: string;
   readonly events: string;
   readonly deadLetters: string;
+  readonly sagaEvents: string;
+  readonly outcomes: string;
+  readonly levels: string;
+  readonly sagaGroupId: string;
+  readonly snapshots: string;
+  readonly snapshotsGroupId: string;
   readonly kafka: Kafka;
   readonly admin: Admin;
   readonly producer: Producer;
   readonly schemaIds: SchemaIds;
+  /** Of every record. */
+  readonly encoder: Encoder;
   /** Committed offset by partition; partitions without one are left out. */
   committed(): Promise<Map<number, number>>;
   /** Members of the group, as the broker sees them. */
@@ -29,32 +37,39 @@ export interface TestTopics {
   remove(): Promise<void>;
 }
 
-const PRODUCED: readonly RecordName[] = ['InventoryChanged', 'PurchaseCancelled'];
-
 export async function createTestTopics(): Promise<TestTopics> {
   const stack = stackUrls();
   const prefix = `test-${randomBytes(6).toString('hex')}.`;
   const groupId = `${prefix}ingest`;
-  const [events, deadLetters] = [topicName(prefix, TOPICS.marketplaceEvents), topicName(prefix, deadLetterTopic(TOPICS.marketplaceEvents))];
+  const sagaGroupId = `${prefix}saga`;
+  const snapshotsGroupId = `${groupId}-snapshots`;
+  const [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels] = [TOPICS.marketplaceEvents, deadLetterTopic(TOPICS.marketplaceEvents), TOPICS.sagaEvents, deadLetterTopic(TOPICS.sagaEvents), TOPICS.purchaseOutcomes, TOPICS.inventoryLevels].map((topic) => topicName(prefix, topic)) as [string, string, string, string, string, string];
+  const snapshots = topicName(prefix, TOPICS.inventorySnapshots);
+  const all = [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels, snapshots, topicName(prefix, deadLetterTopic(TOPICS.inventorySnapshots))];
   const kafka = createKafka({ brokers: stack.kafkaBrokers.split(','), clientId: 'test', ssl: false, sasl: undefined, topicPrefix: prefix }, silentLogger);
   const registry = createRegistry({ url: stack.registryUrl, username: undefined, password: undefined });
-  for (const record of PRODUCED) await registry.register(RECORDS[record].fullName, LATEST[record].avro);
+  for (const record of RECORD_NAMES) await registry.register(RECORDS[record].fullName, LATEST[record].avro);
   const admin = kafka.admin();
   await admin.connect();
   const numPartitions = TOPICS.marketplaceEvents.partitions;
-  await admin.createTopics({ topics: [events, deadLetters].map((topic) => ({ topic, numPartitions, replicationFactor: 1 })), waitForLeaders: false });
-  // kafkajs's own wait gives up when the broker has not heard of the new topic yet.
-  await until('leaders of the new topics', async () => {
-    const { topics } = await admin.fetchTopicMetadata({ topics: [events, deadLetters] }).catch(() => ({ topics: [] }));
-    return topics.length === 2 && topics.every(({ partitions }) => partitions.length === numPartitions && partitions.every(({ leader }) => leader >= 0));
-  });
+  await admin.createTopics({ topics: all.map((topic) => ({ topic, numPartitions, replicationFactor: 1 })), waitForLeaders: false });
+  await leadersLead(admin, all);
   const producer = createProducer(kafka);
+  const encoder = createEncoder(registry, RECORD_NAMES);
+  await encoder.prepare();
 
   return {
     prefix,
     groupId,
     events,
     deadLetters,
+    sagaEvents,
+    outcomes,
+    levels,
+    sagaGroupId,
+    snapshots,
+    snapshotsGroupId,
+    encoder,
     kafka,
     admin,
     producer,
@@ -70,14 +85,28 @@ export async function createTestTopics(): Promise<TestTopics> {
     readAll: (topic) => readAll(kafka, admin, topic, `${prefix}reader-${randomBytes(4).toString('hex')}`),
     async remove() {
       await producer.disconnect();
-      await admin.deleteTopics({ topics: [events, deadLetters] }).catch(() => undefined); // a test may have deleted them itself
-      await admin.deleteGroups([groupId]).catch(() => undefined); // a killed member keeps it for a moment; the broker removes it by itself
+      await admin.deleteTopics({ topics: all }).catch(() => undefined); // a test may have deleted them itself
+      await admin.deleteGroups([groupId, sagaGroupId, snapshotsGroupId]).catch(() => undefined); // a killed member keeps it for a moment; the broker removes it by itself
       await admin.disconnect();
     },
   };
 }
 
-async function readAll(kafka: Kafka, admin: Admin, topic: string, groupId: string): Promise<(KafkaMessage & { partition: number })[]> {
+/** Every record of a topic with a value of ours, decoded, with its key, up to where it ends now. */
+export async function readDecoded<Event>(topics: Pick<TestTopics, 'readAll'>, topic: string): Promise<{ key: string | undefined; event: Event }[]> {
+  const codec = createCodec(createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined }));
+  const found: { key: string | undefined; event: Event }[] = [];
+  for (const { key, value } of await topics.readAll(topic)) {
+    if (value === null) throw new Error(`a record of ${topic} without a value`);
+    const id = value.readInt32BE(1);
+    await codec.prepare(id);
+    found.push({ key: key?.toString(), event: codec.reader(id)?.read(value) as Event });
+  }
+  return found;
+}
+
+/** Every record of a topic, up to where it ends now. */
+export async function readAll(kafka: Kafka, admin: Admin, topic: string, groupId: string): Promise<(KafkaMessage & { partition: number })[]> {
   const remaining = new Map((await admin.fetchTopicOffsets(topic)).filter(({ high }) => high !== '0').map(({ partition, high }) => [partition, Number(high)]));
   const records: (KafkaMessage & { partition: number })[] = [];
   if (remaining.size === 0) return records;

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 const POLL_MS = 25;
 
 /** Resolves to the first value of `condition` that is neither undefined nor false; throws, naming `what`, when none comes in time. */
-export async function until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, { timeoutMs = 30_000, state = (): string => '' } = {}): Promise<T> {
+export async function until<T>(what: string, condition: () => T | undefined | false | Promise<T | undefined | false>, { timeoutMs = 60_000, state = (): string => '' } = {}): Promise<T> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const value = await condition();

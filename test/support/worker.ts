@@ -70,17 +70,22 @@ export class Worker {
   }
 
   /** Resolves once it wrote a line that holds `part`; throws when it ends or the time is over without it. */
-  async said(part: string, timeoutMs = 30_000): Promise<string> {
+  async said(part: string, timeoutMs = 60_000): Promise<string> {
     return until(`a worker that says "${part}"`, () => this.#lines.find((line) => line.includes(part)) ?? this.#failIfGone(part), { timeoutMs, state: () => this.tail() });
   }
 
+  /** Its joins of the groups that read events and steps of sales; the one of snapshots, which nobody waits for, is left out. */
+  joins(): LogLine[] {
+    return this.logged('joined the group').filter(({ group }) => !String(group).endsWith('-snapshots'));
+  }
+
   /** Resolves once it is a member of the group with partitions; `times` counts its joins. */
-  async joined(times = 1, timeoutMs = 30_000): Promise<LogLine> {
-    return until(`join number ${times} of a worker`, () => this.logged('joined the group')[times - 1] ?? this.#failIfGone('joined the group'), { timeoutMs, state: () => this.tail() });
+  async joined(times = 1, timeoutMs = 60_000): Promise<LogLine> {
+    return until(`join number ${times} of a worker`, () => this.joins()[times - 1] ?? this.#failIfGone('joined the group'), { timeoutMs, state: () => this.tail() });
   }
 
   /** Resolves to how it ended; throws when it does not in time. */
-  async ended(timeoutMs = 30_000): Promise<Exit> {
+  async ended(timeoutMs = 60_000): Promise<Exit> {
     return until('the end of a worker', () => this.#exit, { timeoutMs, state: () => this.tail() });
   }
 

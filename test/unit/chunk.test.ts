@@ -1,66 +1,65 @@
 import { describe, expect, test } from 'vitest';
 import { LANES, laneOf, partitionOf, TOPICS } from '../../src/contract/index.ts';
 import { bornAt, decide } from '../../src/ingest/chunk.ts';
-import { StockFold } from '../../src/inventory/index.ts';
-import { change, deadEntry, entry, randomUuid, uuid, uuid7 } from '../support/events.ts';
+import { change, deadEntry, entry, folds, randomUuid, uuid, uuid7 } from '../support/events.ts';
 
 /** Protects: in which order a record is judged, so that the same record always meets the same end. */
 const NOW = Date.UTC(2026, 5, 1);
 const HORIZON = NOW - 30 * 86_400_000;
 const OLD = HORIZON - 1;
 const rules = { tooOldBefore: HORIZON };
-const nothingKnown = { inLedger: new Set<string>(), parkedEvents: new Set<string>(), parkedUsers: new Set<string>() };
+const nothingKnown = { inLedger: new Set<string>(), parkedEvents: new Set<string>(), parkedUsers: new Set<string>(), buried: new Set<string>() };
 
 describe('the order of the checks', () => {
   const event = change({ event_id: uuid(1), occurred_at: NOW });
   const old = change({ event_id: uuid(2), occurred_at: OLD });
 
   test('a record that could not be decoded is a dead letter, and no event', () => {
-    const fold = new StockFold();
+    const fold = folds();
     const decision = decide([deadEntry()], fold, rules, nothingKnown);
     expect(decision).toMatchObject({ outcomes: ['dead'], dead: [{ reason: 'undecodable' }], parked: [] });
-    expect(fold.ledger).toEqual([]);
+    expect(fold.stock.ledger).toEqual([]);
   });
 
   test('known comes before too old: a duplicate is a duplicate however old it is', () => {
-    expect(decide([entry(old)], new StockFold(), rules, { ...nothingKnown, inLedger: new Set([old.event_id]) })).toEqual({ outcomes: ['duplicate'], dead: [], parked: [] });
+    expect(decide([entry(old)], folds(), rules, { ...nothingKnown, inLedger: new Set([old.event_id]) })).toEqual({ outcomes: ['duplicate'], dead: [], parked: [], levels: [] });
   });
 
   test('known comes before parked: an event that took effect before its user was parked does not wait', () => {
     const known = { ...nothingKnown, inLedger: new Set([event.event_id]), parkedUsers: new Set([event.user_id]) };
-    expect(decide([entry(event)], new StockFold(), rules, known)).toEqual({ outcomes: ['duplicate'], dead: [], parked: [] });
+    expect(decide([entry(event)], folds(), rules, known)).toEqual({ outcomes: ['duplicate'], dead: [], parked: [], levels: [] });
   });
 
   test('an event that waits already is a duplicate when it is delivered again', () => {
     const known = { ...nothingKnown, parkedEvents: new Set([event.event_id]), parkedUsers: new Set([event.user_id]) };
-    expect(decide([entry(event)], new StockFold(), rules, known)).toEqual({ outcomes: ['duplicate'], dead: [], parked: [] });
+    expect(decide([entry(event)], folds(), rules, known)).toEqual({ outcomes: ['duplicate'], dead: [], parked: [], levels: [] });
   });
 
   test('too old comes before parked, and leaves no ledger row', () => {
-    const fold = new StockFold();
+    const fold = folds();
     const decision = decide([entry(old)], fold, rules, { ...nothingKnown, parkedUsers: new Set([old.user_id]) });
     expect(decision).toMatchObject({ outcomes: ['dead'], dead: [{ reason: 'too_old', userId: old.user_id, eventId: old.event_id }], parked: [] });
     expect(decision.dead[0]?.detail).toContain('2026-05-0');
-    expect(fold.ledger).toEqual([]);
+    expect(fold.stock.ledger).toEqual([]);
   });
 
   test('on the horizon itself is in time', () => {
-    expect(decide([entry(change({ event_id: uuid(3), occurred_at: HORIZON }))], new StockFold(), rules, nothingKnown).outcomes).toEqual(['ok']);
+    expect(decide([entry(change({ event_id: uuid(3), occurred_at: HORIZON }))], folds(), rules, nothingKnown).outcomes).toEqual(['ok']);
   });
 
   test('events of a parked user wait, in order; everyone else’s are applied', () => {
     const parked = [change({ user_id: uuid(7), occurred_at: NOW }), change({ user_id: uuid(7), occurred_at: NOW })].map((each) => entry(each));
     const other = entry(change({ occurred_at: NOW }));
-    const fold = new StockFold();
+    const fold = folds();
     const decision = decide([parked[0]!, other, parked[1]!], fold, rules, { ...nothingKnown, parkedUsers: new Set([uuid(7)]) });
-    expect(decision).toEqual({ outcomes: ['parked', 'ok', 'parked'], dead: [], parked });
-    expect(fold.ledger).toHaveLength(1);
+    expect(decision).toEqual({ outcomes: ['parked', 'ok', 'parked'], dead: [], parked, levels: [] });
+    expect(fold.stock.ledger).toHaveLength(1);
   });
 
   test('of two copies in one chunk the first one counts, also when it waits', () => {
     const twice = [entry(event), entry({ ...event, quantity: 99 })];
-    expect(decide(twice, new StockFold(), rules, nothingKnown).outcomes).toEqual(['ok', 'duplicate']);
-    expect(decide(twice, new StockFold(), rules, { ...nothingKnown, parkedUsers: new Set([event.user_id]) }).outcomes).toEqual(['parked', 'duplicate']);
+    expect(decide(twice, folds(), rules, nothingKnown).outcomes).toEqual(['ok', 'duplicate']);
+    expect(decide(twice, folds(), rules, { ...nothingKnown, parkedUsers: new Set([event.user_id]) }).outcomes).toEqual(['parked', 'duplicate']);
   });
 
   test('what the fold refuses is stale or a dead letter that says why', () => {
@@ -71,7 +70,7 @@ describe('the order of the checks', () => {
       change({ ...item, kind: 'ADJUST', quantity: -3 }),
       change({ ...item, kind: 'ADJUST', quantity: 2_147_483_647 }),
     ].map((each) => entry({ ...each, event_id: randomUuid() }));
-    const decision = decide(given, new StockFold(), rules, nothingKnown);
+    const decision = decide(given, folds(), rules, nothingKnown);
     expect(decision.outcomes).toEqual(['ok', 'stale', 'dead', 'dead']);
     expect(decision.dead).toMatchObject([
       { reason: 'would_go_negative', detail: `ADJUST by -3 of item ${uuid(8)}, which has 2`, source: given[2]?.source },
@@ -81,7 +80,7 @@ describe('the order of the checks', () => {
 
   test('a copy of an event the fold refused is a duplicate, not a second dead letter', () => {
     const refused = entry(change({ event_id: uuid(9), kind: 'ADJUST', quantity: -1, occurred_at: NOW }));
-    const decision = decide([refused, refused], new StockFold(), rules, nothingKnown);
+    const decision = decide([refused, refused], folds(), rules, nothingKnown);
     expect(decision.outcomes).toEqual(['dead', 'duplicate']);
     expect(decision.dead).toHaveLength(1);
   });
@@ -92,7 +91,7 @@ describe('when an event was born', () => {
 
   test('a uuid v7 that is older than the event claims counts: a producer may stamp it anew when it sends it again', () => {
     expect(bornAt(uuid7(born), NOW)).toBe(born);
-    expect(decide([entry(change({ event_id: uuid7(OLD), occurred_at: NOW }))], new StockFold(), rules, nothingKnown).dead).toMatchObject([{ reason: 'too_old' }]);
+    expect(decide([entry(change({ event_id: uuid7(OLD), occurred_at: NOW }))], folds(), rules, nothingKnown).dead).toMatchObject([{ reason: 'too_old' }]);
   });
 
   test('a uuid v7 made after the event occurred does not make it younger', () => {

@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { Readable } from 'node:stream';
 import { Command } from 'commander';
 import { describe, expect, test } from 'vitest';
 import { createContext, type CliContext } from '../../src/cli/context.ts';
@@ -6,7 +7,7 @@ import { REASONS } from '../../src/cli/dlq.ts';
 import { createOutput } from '../../src/cli/output.ts';
 import { COMMANDS, runCli, runProgram } from '../../src/cli/program.ts';
 import { BrxError, ERROR_CODES } from '../../src/errors.ts';
-import { DEAD_LETTER_REASONS } from '../../src/ingest/index.ts';
+import { DEAD_LETTER_REASONS } from '../../src/records/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 
 /** The frame every command stands in: help, usage errors, one form for all errors, exit codes, signals. Needs no services. */
@@ -39,14 +40,14 @@ describe('help', () => {
   test('lists every command under a heading, examples and exit codes, and needs no settings', async () => {
     const { exit, stdout, stderr } = await brx('--help');
     expect([exit, stderr]).toEqual([0, '']);
-    for (const name of ['start', 'migrate', 'topics', 'schemas', 'lag', 'item', 'verify', 'parked', 'dlq', 'produce', 'generate']) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    for (const name of ['start', 'migrate', 'topics', 'schemas', 'lag', 'item', 'verify', 'parked', 'dlq', 'produce', 'generate', 'simulator']) expect(stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
     expect(stdout).toContain('Examples:');
     for (const exitCode of new Set(Object.values(ERROR_CODES).map((code) => code.exit))) expect(stdout).toMatch(new RegExp(`^ +${exitCode}  \\S`, 'm'));
   });
 
   const program = new Command();
   const out = createOutput({ stdout: { write: () => true }, stderr: { write: () => true }, json: false, clock: { monotonic: () => 0 } });
-  const context = createContext({ out, host: { on: () => undefined, exit: () => undefined }, readConfig: () => { throw new Error('help reads no settings'); }, createLogger: () => silentLogger });
+  const context = createContext({ out, stdin: () => Readable.from([]), stderr: { write: () => true }, host: { on: () => undefined, exit: () => undefined }, readConfig: () => { throw new Error('help reads no settings'); }, createLogger: () => silentLogger });
   for (const { register } of COMMANDS) for (const registerCommand of register) registerCommand(program, context);
 
   test.each(program.commands.map((command) => command.name()))('%s has a description, help for each argument and option, and examples that start with its name', async (name) => {
@@ -80,7 +81,7 @@ describe('usage errors', () => {
     ['an unknown option', ['lag', '--wach'], /^error: unknown option '--wach'; Did you mean --watch\?\n/],
     ['a missing argument', ['item'], /^error: missing required argument/],
     ['a bad number', ['start', '--port', '99999'], /'99999' is invalid\. It must be a whole number from 0 to 65535\./],
-    ['an unknown role', ['start', '--roles', 'ingest,relay'], /It must be some of ingest, http, separated by commas\./],
+    ['an unknown role', ['start', '--roles', 'ingest,kitchen'], /It must be some of ingest, [a-z, ]+, separated by commas\./],
     ['no roles', ['start', '--roles', ''], /It must be some of/],
     ['a user that is no UUID', ['parked', 'retry', '12'], /It must be a UUID/],
     ['neither a user nor --all', ['parked', 'retry'], /retry takes either one user or --all/],

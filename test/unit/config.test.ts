@@ -32,7 +32,7 @@ describe('what is accepted', () => {
   test('three variables are enough; everything else has a default', () => {
     const config = readConfig(minimal);
     expect(config.kafka).toEqual({ brokers: ['127.0.0.1:19092'], clientId: 'brx-sync', ssl: false, sasl: undefined, topicPrefix: '' });
-    expect(config.http).toEqual({ host: '127.0.0.1', port: 8080, token: undefined });
+    expect(config.http).toEqual({ host: '127.0.0.1', port: 8080, token: undefined, rateLimit: 300 });
     expect(config.ingest.horizonMs).toBe(30 * 86_400_000);
     expect(config.fault).toBeUndefined();
   });
@@ -66,8 +66,8 @@ describe('what is accepted', () => {
     expect(() => config.kafka.brokers.push('x:1')).toThrow(TypeError);
   });
 
-  test('variables of others are none of our business, those of the local stack and of later features neither', () => {
-    expect(() => readConfig({ ...minimal, PATH: '/bin', BRX_STACK_KAFKA_PORT: '1', BRX_MYSQL_URL: 'x', BRX_REDIS_URL: 'x', BRX_ENV_FILE: 'none' })).not.toThrow();
+  test('variables of others are none of our business, those of the local stack neither', () => {
+    expect(() => readConfig({ ...minimal, PATH: '/bin', BRX_STACK_KAFKA_PORT: '1', BRX_ENV_FILE: 'none' })).not.toThrow();
   });
 });
 
@@ -92,10 +92,18 @@ describe('what is refused', () => {
     ['BRX_SCHEMA_REGISTRY_URL', 'ftp://a', /must be a URL that starts with http:\/\/ or https:\/\//],
     ['BRX_SCHEMA_REGISTRY_URL', 'registry', /must be a URL/],
     ['BRX_DATABASE_URL', 'mysql://a/b', /must be a URL that starts with postgres:\/\/ or postgresql:\/\//],
+    ['BRX_DATABASE_REPLICA_URLS', 'postgresql://a:b@c/d,mysql://e/f', /must be URLs that start with postgres:\/\/ or postgresql:\/\/, separated by commas/],
     ['BRX_DATABASE_POOL_MAX', '1', />=2/],
     ['BRX_DATABASE_POOL_MAX', '101', /<=100/],
     ['BRX_DATABASE_POOL_MAX', '4.5', /expected int/],
     ['BRX_INGEST_CHUNK_EVENTS', 'many', /expected number/],
+    ['BRX_REDIS_URL', 'http://a', /must be a URL that starts with redis:\/\/ or rediss:\/\//],
+    ['BRX_MYSQL_URL', 'postgresql://a/b', /must be a URL that starts with mysql:\/\//],
+    ['BRX_MYSQL_REPLICA_URLS', 'mysql://a:b@c/d,e', /must be URLs that start with mysql:\/\/, separated by commas/],
+    ['BRX_SECRET_KEYS', 'k1', /must be name:key.*openssl rand -base64 32/],
+    ['BRX_SECRET_KEYS', 'k1:AAAA', /key 1 has 3 bytes, 32 are needed/],
+    ['BRX_RATE_LIMIT_FALLBACK_SHARE', '0', />=0.01/],
+    ['BRX_RATE_LIMIT_FALLBACK_SHARE', '1.5', /<=1/],
     ['BRX_HTTP_PORT', '65536', /<=65535/],
     ['BRX_HTTP_TOKEN', 'short', /at least 16 characters/],
     ['BRX_LOG_FORMAT', 'xml', /"auto"\|"json"\|"pretty"/],
@@ -124,12 +132,26 @@ describe('what is refused', () => {
     ['a statement that outlives its transaction', { BRX_DATABASE_STATEMENT_TIMEOUT_MS: '30000' }, /BRX_DATABASE_STATEMENT_TIMEOUT_MS must be below BRX_DATABASE_TRANSACTION_TIMEOUT_MS/],
     ['a lock wait that outlives its statement', { BRX_DATABASE_LOCK_TIMEOUT_MS: '20000' }, /BRX_DATABASE_LOCK_TIMEOUT_MS must be below BRX_DATABASE_STATEMENT_TIMEOUT_MS/],
     ['a rebalance shorter than the chunk in flight', { BRX_INGEST_REBALANCE_TIMEOUT_MS: '59999' }, /BRX_INGEST_REBALANCE_TIMEOUT_MS must be at least twice/],
-    ['fewer connections than partitions at once', { BRX_DATABASE_POOL_MAX: '5' }, /BRX_DATABASE_POOL_MAX must be at least BRX_INGEST_CONCURRENCY \+ 2/],
+    ['fewer connections than partitions at once', { BRX_DATABASE_POOL_MAX: '10' }, /BRX_DATABASE_POOL_MAX must be at least BRX_INGEST_CONCURRENCY \+ BRX_SAGA_CONCURRENCY \+ 5/],
+    ['a quarantine that ends while a write may be on its way', { BRX_DISPATCHER_QUARANTINE_MS: '15000' }, /BRX_DISPATCHER_QUARANTINE_MS must be above BRX_MARKETPLACE_WRITE_TIMEOUT_MS/],
+    ['a lease that ends while a dead process’s write may be on its way', { BRX_DISPATCHER_LEASE_MS: '22500' }, /BRX_DISPATCHER_LEASE_MS must be above one and a half times/],
+    ['fewer connections to CardTrader than calls at once', { BRX_MARKETPLACE_CONNECTIONS: '127' }, /BRX_MARKETPLACE_CONNECTIONS must be at least/],
     ['half of SASL', { BRX_KAFKA_SASL_USERNAME: 'u' }, /BRX_KAFKA_SASL_MECHANISM needs BRX_KAFKA_SASL_USERNAME and BRX_KAFKA_SASL_PASSWORD/],
+    ['tokens in clear over the network', { BRX_MARKETPLACE_URL: 'http://api.cardtrader.com/api/v2' }, /BRX_MARKETPLACE_URL must be https/],
+    ['connecting longer than writing', { BRX_MARKETPLACE_CONNECT_TIMEOUT_MS: '15000' }, /BRX_MARKETPLACE_CONNECT_TIMEOUT_MS must be below BRX_MARKETPLACE_WRITE_TIMEOUT_MS/],
+    ['an export shorter than a read', { BRX_MARKETPLACE_EXPORT_TIMEOUT_MS: '19999' }, /BRX_MARKETPLACE_EXPORT_TIMEOUT_MS must not be below/],
+    ['a margin as long as the window', { BRX_RATE_LIMIT_WINDOW_MS: '1000', BRX_RATE_LIMIT_MARGIN_MS: '1000' }, /BRX_RATE_LIMIT_MARGIN_MS must be below BRX_RATE_LIMIT_WINDOW_MS/],
+    ['replicas without a primary', { BRX_MYSQL_REPLICA_URLS: 'mysql://h/d' }, /BRX_MYSQL_URL must be set when BRX_MYSQL_REPLICA_URLS is/],
+    ['fewer connections to MySQL than its servers need', { BRX_MYSQL_URL: 'mysql://h/d', BRX_MYSQL_REPLICA_URLS: 'mysql://i/d,mysql://j/d', BRX_MYSQL_POOL_MAX: '5' }, /BRX_MYSQL_POOL_MAX must be at least two for the primary and two for each replica/],
+    ['unknown blueprints believed longer than known ones', { BRX_CATALOGUE_TTL_MS: '1000', BRX_CATALOGUE_UNKNOWN_TTL_MS: '1001' }, /BRX_CATALOGUE_UNKNOWN_TTL_MS must not be above BRX_CATALOGUE_TTL_MS/],
     ['HTTP beyond loopback', { BRX_HTTP_HOST: '0.0.0.0' }, /BRX_HTTP_TOKEN must be set when BRX_HTTP_HOST is not a loopback address/],
     ['HTTP on a name that only begins like loopback', { BRX_HTTP_HOST: '127.0.0.1.example.com' }, /BRX_HTTP_TOKEN must be set/],
   ])('%s', (_what, environment, problem) => {
     expect(refusal(environment).message).toMatch(problem);
+  });
+
+  test('the simulator on loopback needs no TLS', () => {
+    for (const host of ['127.0.0.1:9', 'localhost:9', '[::1]:9']) expect(readConfig({ ...minimal, BRX_MARKETPLACE_URL: `http://${host}/api/v2` }).marketplace.url).toContain(host);
   });
 
   test('HTTP beyond loopback is fine with a token, loopback without one', () => {
@@ -142,7 +164,7 @@ describe('secrets', () => {
   const secrets = Object.entries(VARIABLES).flatMap(([name, variable]) => ('secret' in variable ? [name] : []));
 
   test('are the variables that hold one', () => {
-    expect(secrets).toEqual(['BRX_KAFKA_SASL_PASSWORD', 'BRX_SCHEMA_REGISTRY_PASSWORD', 'BRX_DATABASE_URL', 'BRX_HTTP_TOKEN']);
+    expect(secrets).toEqual(['BRX_KAFKA_SASL_PASSWORD', 'BRX_SCHEMA_REGISTRY_PASSWORD', 'BRX_DATABASE_URL', 'BRX_DATABASE_REPLICA_URLS', 'BRX_REDIS_URL', 'BRX_MYSQL_URL', 'BRX_MYSQL_REPLICA_URLS', 'BRX_SECRET_KEYS', 'BRX_SELLER_TOKEN', 'BRX_HTTP_TOKEN']);
     for (const name of Object.keys(VARIABLES)) if (/PASSWORD|TOKEN|SECRET|KEY/.test(name)) expect(secrets).toContain(name);
   });
 
@@ -157,13 +179,15 @@ describe('secrets', () => {
 
   test.each(secrets)('%s may be a file', (name) => {
     const file = join(directory, name);
-    const value = name === 'BRX_DATABASE_URL' ? 'postgresql://brx:p@h/d' : 'out-of-the-file-0815';
+    const values: Record<string, string> = { BRX_DATABASE_URL: 'postgresql://brx:p@h/d', BRX_DATABASE_REPLICA_URLS: 'postgresql://brx:p@r/d', BRX_REDIS_URL: 'redis://:p@h/0', BRX_MYSQL_URL: 'mysql://brx:p@h/d', BRX_MYSQL_REPLICA_URLS: 'mysql://brx:p@h/d', BRX_SECRET_KEYS: `k:0815${'A'.repeat(39)}=` };
+    const value = values[name] ?? 'out-of-the-file-0815';
     writeFileSync(file, `${value}\n`);
     const { [name as 'BRX_DATABASE_URL']: _given, ...rest } = minimal;
-    const sasl = name.startsWith('BRX_KAFKA_SASL') ? { BRX_KAFKA_SASL_MECHANISM: 'plain', BRX_KAFKA_SASL_USERNAME: 'u' } : {};
-    expect(JSON.stringify(readConfig({ ...rest, ...sasl, [`${name}_FILE`]: file }))).toContain(value);
+    const beside: Record<string, string> = name.startsWith('BRX_KAFKA_SASL') ? { BRX_KAFKA_SASL_MECHANISM: 'plain', BRX_KAFKA_SASL_USERNAME: 'u' } : name === 'BRX_MYSQL_REPLICA_URLS' ? { BRX_MYSQL_URL: 'mysql://brx@h/primary' } : {};
+    const shown = value.replace(/^k:/, '');
+    expect(JSON.stringify(readConfig({ ...rest, ...beside, [`${name}_FILE`]: file }))).toContain(shown);
     // The variable itself wins, so that one can be overridden at hand.
-    expect(JSON.stringify(readConfig({ ...rest, ...sasl, [`${name}_FILE`]: file, [name]: value.replace('p@', 'q@').replace('0815', '4711') }))).not.toContain(value);
+    expect(JSON.stringify(readConfig({ ...rest, ...beside, [`${name}_FILE`]: file, [name]: value.replace('p@', 'q@').replace('0815', '4711') }))).not.toContain(shown);
   });
 
   test('a file that is not there is told, with its variable', () => {
@@ -192,7 +216,7 @@ describe('documentation', () => {
 
   test('.env.example has every variable with its description and example; what is required is not commented out', () => {
     const lines = readFileSync(root('.env.example'), 'utf8').split('\n');
-    const ours = lines.filter((line) => /^(# )?BRX_/.test(line) && !/^(# )?BRX_(STACK|MYSQL|REDIS)/.test(line));
+    const ours = lines.filter((line) => /^(# )?BRX_/.test(line) && !/^(# )?BRX_STACK/.test(line));
     expect(ours).toEqual(
       Object.entries(VARIABLES).map(([name, { example, schema }]) => `${schema.safeParse(undefined).success ? '# ' : ''}${name}=${example === '(a secret)' ? '' : example}`),
     );

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import type { RecordHeaders } from '../../src/ingest/record.ts';
-import { sourceColumns, sourceRecord, type SourceColumns } from '../../src/ingest/source-columns.ts';
+import type { RecordHeaders } from '../../src/platform/consumer/index.ts';
+import { sourceColumns, sourceRecord, type SourceColumns } from '../../src/records/source-columns.ts';
 import { source } from '../support/events.ts';
 
 /** Protects: whatever Kafka's client hands over as headers or timestamp can be kept, and comes back as it was. A record that cannot be kept would stop everyone. */

@@ -1,22 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import { EXACT_LONG_MAX, LATEST, type InventoryChanged } from '../../src/contract/index.ts';
 import { BrxError } from '../../src/errors.ts';
-import { Decoder } from '../../src/ingest/decode.ts';
-import type { SourceRecord } from '../../src/ingest/record.ts';
+import { MARKETPLACE_RECORDS } from '../../src/ingest/record.ts';
+import { Decoder } from '../../src/records/decode.ts';
+import type { SourceRecord } from '../../src/platform/consumer/index.ts';
 import { createCodec, encode, type WriterSchema } from '../../src/platform/kafka/index.ts';
 import { change, source, uuid } from '../support/events.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 
 /** Protects: each way a record can be bad has its reason, and a registry that does not answer is never the record's fault. */
 const INVENTORY_CHANGED = 1;
-const PURCHASE_REQUESTED = 2;
+const PURCHASE_SETTLED = 2;
 const JSON_SCHEMA = 3;
 const NOBODYS = 99;
 
 function registry() {
   const schemas = new Map<number, WriterSchema>([
     [INVENTORY_CHANGED, { kind: 'avro', fullName: 'brx.marketplace.InventoryChanged', schema: LATEST.InventoryChanged.avro }],
-    [PURCHASE_REQUESTED, { kind: 'avro', fullName: 'brx.marketplace.PurchaseRequested', schema: LATEST.PurchaseRequested.avro }],
+    [PURCHASE_SETTLED, { kind: 'avro', fullName: 'brx.marketplace.PurchaseSettled', schema: LATEST.PurchaseSettled.avro }],
     [JSON_SCHEMA, { kind: 'foreign', description: 'a JSON schema' }],
   ]);
   const asked: number[] = [];
@@ -41,12 +42,12 @@ describe('decoding', () => {
   test('gives the event as it was sent, with null for what was not said', async () => {
     const event = change({ properties: { condition: 'Near Mint' }, price_cents: EXACT_LONG_MAX, quantity: 2_147_483_647, source: 'Ω≈ç√ 🂡' });
     const from = record(event);
-    expect(await new Decoder(createCodec(registry())).decode([from])).toEqual([{ kind: 'event', source: from, event }]);
+    expect(await new Decoder(createCodec(registry()), MARKETPLACE_RECORDS).decode([from])).toEqual([{ kind: 'event', type: 'InventoryChanged', source: from, event }]);
   });
 
   test('asks once a schema id, whatever the number of records', async () => {
     const asked = registry();
-    const decoder = new Decoder(createCodec(asked));
+    const decoder = new Decoder(createCodec(asked), MARKETPLACE_RECORDS);
     await decoder.decode(Array.from({ length: 50 }, () => record(change())));
     await decoder.decode([record(change())]);
     expect(asked.asked).toEqual([INVENTORY_CHANGED]);
@@ -54,7 +55,7 @@ describe('decoding', () => {
 
   test('keeps the order of the records, good and bad', async () => {
     const good = change();
-    const entries = await new Decoder(createCodec(registry())).decode([source({ value: null }), record(good), source({ value: Buffer.from('x') })]);
+    const entries = await new Decoder(createCodec(registry()), MARKETPLACE_RECORDS).decode([source({ value: null }), record(good), source({ value: Buffer.from('x') })]);
     expect(entries.map((entry) => (entry.kind === 'event' ? entry.event.event_id : entry.reason))).toEqual(['undecodable', good.event_id, 'undecodable']);
   });
 });
@@ -79,7 +80,7 @@ describe('a bad record is a value with its reason', () => {
     ['a header and nothing', source({ value: good.subarray(0, 5) }), 'undecodable', /does not fit/],
     ['a schema nobody registered', source({ value: bytes(event, NOBODYS) }), 'unknown_type', /schema 99 is not in the registry/],
     ['a negative schema id', source({ value: bytes(event, -7) }), 'unknown_type', /schema -7/],
-    ['a record this version does not handle', source({ value: bytes(event, PURCHASE_REQUESTED) }), 'unknown_type', /PurchaseRequested/],
+    ['a record this version does not handle', source({ value: bytes(event, PURCHASE_SETTLED) }), 'unknown_type', /PurchaseSettled/],
     ['a schema that is not Avro', source({ value: bytes(event, JSON_SCHEMA) }), 'unknown_type', /a JSON schema/],
     ['a rule broken', record({ ...event, quantity: -1 }), 'invalid', /quantity: SET needs 0 or more/],
     ['several rules broken', record({ ...event, currency: 'eur', occurred_at: 5 }), 'invalid', /currency.*; occurred_at/],
@@ -91,17 +92,17 @@ describe('a bad record is a value with its reason', () => {
     ['the right key in upper case', record({ ...event, user_id: uuid(0xabc) }, { key: Buffer.from(uuid(0xabc).toUpperCase()) }), 'key_mismatch', /ABC/],
     ['a key that is no uuid', record(event, { key: Buffer.from([0, 0xff, 27, 0x41]) }), 'key_mismatch', /"\?.\?A"/],
   ])('%s', async (_, from, reason, detail) => {
-    const [entry] = await new Decoder(createCodec(registry())).decode([from]);
+    const [entry] = await new Decoder(createCodec(registry()), MARKETPLACE_RECORDS).decode([from]);
     expect(entry).toMatchObject({ kind: 'dead', reason, detail: expect.stringMatching(detail) as string, source: from });
   });
 
   test('only a record that is whole says whose it is', async () => {
-    const entries = await new Decoder(createCodec(registry())).decode([record(event, { key: null }), record({ ...event, quantity: -1 })]);
+    const entries = await new Decoder(createCodec(registry()), MARKETPLACE_RECORDS).decode([record(event, { key: null }), record({ ...event, quantity: -1 })]);
     expect(entries).toMatchObject([{ userId: event.user_id, eventId: event.event_id }, { userId: null, eventId: null }]);
   });
 
   test('a detail never grows with the key', async () => {
-    const [entry] = await new Decoder(createCodec(registry())).decode([record(event, { key: Buffer.alloc(100_000, 'k') })]);
+    const [entry] = await new Decoder(createCodec(registry()), MARKETPLACE_RECORDS).decode([record(event, { key: Buffer.alloc(100_000, 'k') })]);
     expect(entry).toMatchObject({ reason: 'key_mismatch', detail: expect.stringMatching(/^.{1,200}$/) as string });
   });
 });
@@ -109,7 +110,7 @@ describe('a bad record is a value with its reason', () => {
 describe('a registry that is away', () => {
   test('is an error to wait for, also when other records of the run are decodable', async () => {
     const away = registry();
-    const decoder = new Decoder(createCodec(away));
+    const decoder = new Decoder(createCodec(away), MARKETPLACE_RECORDS);
     const event = change();
     await decoder.decode([record(event)]);
     away.away(true);
@@ -120,7 +121,7 @@ describe('a registry that is away', () => {
   test('a schema registered a moment after its first record is found soon', async () => {
     const late = registry();
     const clock = fakeClock();
-    const decoder = new Decoder(createCodec(late, clock));
+    const decoder = new Decoder(createCodec(late, clock), MARKETPLACE_RECORDS);
     const event = change();
     const early = [record(event, { value: bytes(event, NOBODYS) })];
     expect(await decoder.decode(early)).toMatchObject([{ reason: 'unknown_type' }]);

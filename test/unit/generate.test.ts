@@ -1,14 +1,15 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
-import { isInventoryChanged, type InventoryChanged } from '../../src/contract/index.ts';
+import { isInventoryChanged, RECORDS, type InventoryChanged, type PurchaseCancelled, type PurchaseRequested } from '../../src/contract/index.ts';
 import { createExpectation, generateEvents, POISON, publishWorkload, toLine, valueBytes, WORKLOAD_DEFAULTS, type GeneratedRecord, type WorkloadOptions } from '../../src/operations/generate/index.ts';
-import { createRandom, createZipf } from '../../src/operations/generate/random.ts';
+import { createZipf } from '../../src/operations/generate/zipf.ts';
+import { createRandom } from '../../src/platform/random.ts';
 import { readLine } from '../../src/operations/produce/lines.ts';
 import type { OutgoingMessage } from '../../src/platform/kafka/index.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 
 const AT = Date.UTC(2026, 10, 23);
-const IDS = { InventoryChanged: 1, PurchaseCancelled: 2 };
+const IDS = { InventoryChanged: 1, PurchaseSettled: 2, PurchaseRequested: 3, PurchaseCancelled: 4 };
 const records = (options: Partial<WorkloadOptions> = {}): GeneratedRecord[] => [...generateEvents({ at: AT, ...options })];
 const hash = (options: Partial<WorkloadOptions>): string => {
   const sum = createHash('sha256');
@@ -20,6 +21,8 @@ const share = (all: readonly GeneratedRecord[], ...intents: string[]): number =>
 
 describe('the same seed gives the same bytes', () => {
   test('twice', () => expect(hash({ seed: 5, poison: 0.05 })).toBe(hash({ seed: 5, poison: 0.05 })));
+  test('as before there were purchases', () => expect(hash({ poison: 0.05, negative: 0.02 })).toBe('bd762ecd25119346be83440d677726839842a991f7adc113368780ac4e49ee2e'));
+  test('with purchases too', () => expect(hash({ seed: 5, purchases: 0.2, cancels: 0.5 })).toBe(hash({ seed: 5, purchases: 0.2, cancels: 0.5 })));
   test('and another seed, or another time, others', () => expect(new Set([hash({ seed: 5 }), hash({ seed: 6 }), hash({ seed: 5 + 2 ** 32 }), hash({ seed: 5, at: AT + 1 })]).size).toBe(4));
 });
 
@@ -119,8 +122,9 @@ describe('what is generated is what it says', () => {
       records: 30_000,
       applied: meant('new', 'set', 'adjust', 'remove'),
       stale: meant('stale'),
+      rejected: 0,
       duplicate: meant('duplicate', 'restamped'),
-      dead_letters: { ...reasons, would_go_negative: meant('negative'), out_of_range: 0, discarded: 0 },
+      dead_letters: { ...reasons, would_go_negative: meant('negative'), out_of_range: 0, unknown_purchase: 0, discarded: 0 },
     });
     const stock = [...settled.items()];
     expect(stock.length).toBe(meant('new'));
@@ -128,8 +132,53 @@ describe('what is generated is what it says', () => {
   });
 });
 
+describe('purchases', () => {
+  const all = records({ events: 40_000, users: 200, itemsPerUser: 20, poison: 0, purchases: 0.1, cancels: 0.3 });
+  const ofRecord = <T>(record: string): (GeneratedRecord & { value: T })[] => all.flatMap((each) => ('record' in each.body && each.body.record === record ? [{ ...each, value: each.body.value as T }] : []));
+  const requests = ofRecord<PurchaseRequested>('PurchaseRequested');
+  const cancels = ofRecord<PurchaseCancelled>('PurchaseCancelled');
+  const again = (intent: string): boolean => intent === 'duplicate' || intent === 'restamped';
+
+  test('the share, and of them the share that is called off', () => {
+    const made = all.filter(({ intent }) => intent.startsWith('purchase')).length;
+    expect(all.length).toBe(40_000);
+    expect(made / all.length).toBeCloseTo(0.1, 1);
+    expect(Math.abs(cancels.filter(({ intent }) => !again(intent)).length / made - 0.3)).toBeLessThan(0.04);
+  });
+
+  test('every kind of odd one is among them', () => {
+    expect(new Set([...requests, ...cancels].map(({ intent }) => intent))).toEqual(new Set(['purchase', 'purchase_too_much', 'purchase_unknown_item', 'purchase_again', 'cancel', 'cancel_early', 'cancel_unknown', 'duplicate', 'restamped']));
+    expect(new Set(requests.map(({ value }) => value.lines.length))).toEqual(new Set([1, 2, 3]));
+    expect(new Set(requests.map(({ value }) => value.expires_at === null))).toEqual(new Set([true, false]));
+  });
+
+  test('all keep to the contract, keyed by their seller', () => {
+    expect(requests.filter(({ key, value }) => !RECORDS.PurchaseRequested.schema.safeParse(value).success || value.user_id !== key)).toEqual([]);
+    expect(cancels.filter(({ key, value }) => !RECORDS.PurchaseCancelled.schema.safeParse(value).success || value.user_id !== key)).toEqual([]);
+  });
+
+  test('an early cancellation comes before its purchase, an unknown one has none, another purchase event of the same sale another id', () => {
+    const first = new Map<string, { index: number; events: Set<string> }>();
+    for (const { timestamp, value } of requests) {
+      const known = first.get(value.purchase_id) ?? { index: timestamp, events: new Set() };
+      known.events.add(value.event_id);
+      first.set(value.purchase_id, known);
+    }
+    const placed = (intent: string) => cancels.filter((cancel) => cancel.intent === intent).map(({ timestamp, value }) => ({ timestamp, purchase: first.get(value.purchase_id) }));
+    expect(placed('cancel').filter(({ timestamp, purchase }) => purchase === undefined || purchase.index > timestamp)).toEqual([]);
+    expect(placed('cancel_early').filter(({ timestamp, purchase }) => purchase !== undefined && purchase.index < timestamp).length).toBeLessThan(3); // sent again by then, as another event
+    expect(placed('cancel_unknown').filter(({ purchase }) => purchase !== undefined)).toEqual([]);
+    expect([...first.values()].filter(({ events }) => events.size > 1).length).toBeGreaterThan(50);
+  });
+
+  test('what must come of them cannot be said beforehand', () => {
+    const expectation = createExpectation({ horizonMs: WORKLOAD_DEFAULTS.horizonMs, at: AT });
+    expect(() => requests.slice(0, 1).forEach((record) => expectation.add(record))).toThrow(/depends on when the sales before them end/);
+  });
+});
+
 test('the lines are what `produce --allow-raw` takes, and lead to the same bytes', () => {
-  for (const record of records({ events: 3_000, poison: 0.2 })) {
+  for (const record of records({ events: 3_000, poison: 0.2, purchases: 0.1, cancels: 0.3 })) {
     const line = readLine(toLine(record), { allowRaw: true });
     if (!line.ok) expect.fail(line.problem);
     const { prepared } = line;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { BrxError } from '../../src/errors.ts';
-import { Hold } from '../../src/ingest/hold.ts';
+import { Hold } from '../../src/platform/consumer/hold.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 
 /** Protects: waiting for something that is away is bounded, forgets no partition, and ends when it answers. */

@@ -18,7 +18,7 @@ const healthy: HealthSource = {
 };
 
 async function serve(parts: Partial<HttpServerParts> = {}): Promise<HttpServer> {
-  const server = createHttpServer({ config: { host: '127.0.0.1', port: 0, token: undefined }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }), ...parts });
+  const server = createHttpServer({ config: { host: '127.0.0.1', port: 0, token: undefined, rateLimit: 1_000 }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }), ...parts });
   await server.start();
   running.push(server);
   return server;
@@ -82,7 +82,7 @@ describe('metrics and access', () => {
 
   test('with a token, metrics and details need it; the status of health does not', async () => {
     const token = 'a-token-of-the-test';
-    const server = await serve({ config: { host: '127.0.0.1', port: 0, token } });
+    const server = await serve({ config: { host: '127.0.0.1', port: 0, token, rateLimit: 1_000 } });
     expect(await get(server, '/metrics')).toMatchObject({ status: 401 });
     expect(await get(server, '/metrics', { headers: { authorization: `Bearer ${token}x` } })).toMatchObject({ status: 401 });
     expect(await get(server, '/metrics', { headers: { authorization: `Bearer ${token}` } })).toMatchObject({ status: 200 });
@@ -94,7 +94,7 @@ describe('metrics and access', () => {
 describe('bad requests', () => {
   test('unknown paths and other methods are answered as JSON', async () => {
     const server = await serve();
-    expect(await get(server, '/nothing')).toMatchObject({ status: 404, body: { routes: ['/health/live', '/health/ready', '/metrics'] } });
+    expect(await get(server, '/nothing')).toMatchObject({ status: 404, body: { code: 'unknown_route', title: 'there is no such route' } });
     expect(await get(server, '/constructor')).toMatchObject({ status: 404 });
     const posted = await get(server, '/metrics', { method: 'POST' });
     expect(posted).toMatchObject({ status: 405 });
@@ -122,13 +122,13 @@ describe('start and stop', () => {
   test('a taken port is an error that names it and the variable', async () => {
     const first = await serve();
     const port = Number(new URL(first.url).port);
-    const second = createHttpServer({ config: { host: '127.0.0.1', port, token: undefined }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }) });
+    const second = createHttpServer({ config: { host: '127.0.0.1', port, token: undefined, rateLimit: 1_000 }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }) });
     await expect(second.start()).rejects.toMatchObject({ code: 'BRX_CONFIG', message: `port ${port} of 127.0.0.1 is taken by another program`, remedy: expect.stringContaining('BRX_HTTP_PORT') as string });
     await second.stop(); // never started: nothing to do
   });
 
   test('an address of another machine is an error that names BRX_HTTP_HOST', async () => {
-    const server = createHttpServer({ config: { host: '192.0.2.1', port: 0, token: undefined }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }) });
+    const server = createHttpServer({ config: { host: '192.0.2.1', port: 0, token: undefined, rateLimit: 1_000 }, logger: silentLogger, health: healthy, metrics: createMetrics({ process: false }) });
     await expect(server.start()).rejects.toMatchObject({ code: 'BRX_CONFIG', remedy: expect.stringContaining('BRX_HTTP_HOST') as string });
   });
 

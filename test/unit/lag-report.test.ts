@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { buildReport, oldestPending, type LagReport, type Offsets } from '../../src/operations/lag/report.ts';
+import { readConfig } from '../../src/config.ts';
+import { consumedTopics } from '../../src/operations/groups/index.ts';
+import { buildReport, oldestPending, totalOf, type LagReport, type Offsets } from '../../src/operations/lag/report.ts';
 
 /** The arithmetic of lag, on what Kafka can say. That it does say so is test/integration/lag.test.ts. */
 const AT = Date.UTC(2026, 0, 1);
@@ -55,5 +57,22 @@ describe('a report', () => {
     const { partitions, total } = report([offsets(0, '0', '0', '11'), offsets(1, '5', '0', '10'), offsets(2, '1', '0', '11'), offsets(3, '0', '0', '1')], { previous });
     expect(partitions.map((partition) => partition.trend)).toEqual(['up', 'down', 'same', null]);
     expect(total.trend).toBe('down');
+  });
+});
+
+describe('the list of groups', () => {
+  test('names every consumer group of the configuration', () => {
+    const config = readConfig({ BRX_KAFKA_BROKERS: 'k:1', BRX_SCHEMA_REGISTRY_URL: 'http://r', BRX_DATABASE_URL: 'postgresql://u@h/d' });
+    const named = Object.values(config).flatMap((section: unknown) => (typeof section === 'object' && section !== null && 'groupId' in section ? [section.groupId] : []));
+    expect(named.length).toBeGreaterThan(1);
+    expect(consumedTopics(config).map(({ group }) => group).toSorted()).toEqual((named as string[]).toSorted());
+  });
+
+  test('as one is behind by all, as old as the oldest, and of unknown age while one is', () => {
+    const one = report([offsets(0, '0', '0', '4')], { timestamps: new Map([[0, AT - 5_000]]) });
+    const other = report([offsets(0, '0', '0', '6')], { timestamps: new Map([[0, AT - 9_000]]) });
+    expect(totalOf([one, other], undefined)).toEqual({ records: 10, seconds: 9, trend: null });
+    expect(totalOf([one], { records: 10, seconds: 9, trend: null })).toMatchObject({ trend: 'down' });
+    expect(totalOf([one, report([offsets(0, '0', '0', '1')])], undefined)).toMatchObject({ seconds: null });
   });
 });

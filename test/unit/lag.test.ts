@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LagTracker } from '../../src/ingest/lag.ts';
+import { LagTracker } from '../../src/platform/consumer/lag.ts';
 
 /** Protects: lag is exact in records and in seconds, and 0 when caught up. */
 const T = 'topic';
@@ -19,9 +19,9 @@ describe('lag', () => {
   test('in records is from the next one to do to the end, in seconds the age of that one', () => {
     const lag = tracker(0);
     lag.fetched(T, 0, 10n, NOW - 5_000, 25n);
-    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 15, seconds: 5 }]);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 15, seconds: 5, status: 'ok', trend: 0 }]);
     lag.done(T, 0, 20n, NOW - 2_000);
-    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 5, seconds: 2 }]);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 0, records: 5, seconds: 2, status: 'ok', trend: 0 }]);
   });
 
   test('is 0 when everything up to the end is done', () => {
@@ -34,7 +34,7 @@ describe('lag', () => {
   test('of a partition that nobody fetched yet is from where the group stands to where the broker says it ends', () => {
     const lag = tracker(0);
     lag.ends(T, 0, 100n, 40n, NOW);
-    expect(lag.read(NOW + 3_000)).toEqual([{ topic: T, partition: 0, records: 60, seconds: 3 }]);
+    expect(lag.read(NOW + 3_000)).toEqual([{ topic: T, partition: 0, records: 60, seconds: 3, status: 'ok', trend: 0 }]);
   });
 
   test('grows while a partition is held: the broker’s end goes on, the oldest record gets older', () => {
@@ -71,7 +71,7 @@ describe('a rebalance', () => {
     lag.fetched(T, 0, 0n, NOW, 5n);
     lag.fetched(T, 1, 0n, NOW, 6n);
     lag.assign([{ topic: T, partition: 1 }, { topic: T, partition: 2 }]);
-    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 1, records: 6, seconds: 0 }]);
+    expect(lag.read(NOW)).toEqual([{ topic: T, partition: 1, records: 6, seconds: 0, status: 'ok', trend: 0 }]);
     lag.assign([{ topic: T, partition: 0 }]);
     expect(lag.read(NOW)).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { createColumn, createNames } from '../../src/operations/verify/columns.ts';
 import { decodeRecord } from '../../src/operations/verify/decode.ts';
 import { createUuidIndex } from '../../src/operations/verify/uuid-index.ts';
-import { createRandom } from '../../src/operations/generate/random.ts';
+import { createRandom } from '../../src/platform/random.ts';
 import { valueBytes } from '../../src/operations/generate/index.ts';
 import { readerOf } from '../../src/platform/kafka/index.ts';
 import { LATEST, RECORDS } from '../../src/contract/index.ts';
@@ -38,16 +38,18 @@ test('columns grow, and what was never set is empty', () => {
   expect([names.number(null), names.number('a'), names.number('b'), names.number('a'), names.name(2), names.name(0)]).toEqual([0, 1, 2, 1, 'b', null]);
 });
 
+const IDS = { InventoryChanged: 1, PurchaseSettled: 2, PurchaseRequested: 3, PurchaseCancelled: 4 };
+
 describe('bytes are judged in the contract’s order', () => {
   const readers = new Map([
     [1, readerOf({ kind: 'avro', fullName: RECORDS.InventoryChanged.fullName, schema: LATEST.InventoryChanged.avro })],
-    [2, readerOf({ kind: 'avro', fullName: RECORDS.PurchaseCancelled.fullName, schema: LATEST.PurchaseCancelled.avro })],
+    [2, readerOf({ kind: 'avro', fullName: RECORDS.PurchaseSettled.fullName, schema: LATEST.PurchaseSettled.avro })],
   ]);
   const codec = { reader: (id: number) => readers.get(id) };
   const event = change();
-  const bytes = (value = event): Buffer => valueBytes({ record: 'InventoryChanged', value }, { InventoryChanged: 1, PurchaseCancelled: 2 }) ?? Buffer.alloc(0);
+  const bytes = (value = event): Buffer => valueBytes({ record: 'InventoryChanged', value }, IDS) ?? Buffer.alloc(0);
   const judge = (value: Buffer | null, key: string | null = event.user_id) => decodeRecord({ partition: 0, offset: 0, timestamp: 0, key: key === null ? null : Buffer.from(key), value }, codec).content;
-  const purchase = valueBytes({ record: 'PurchaseCancelled', value: { event_id: uuid(1), purchase_id: uuid(2), user_id: event.user_id, reason: 'x', occurred_at: event.occurred_at } }, { InventoryChanged: 1, PurchaseCancelled: 2 });
+  const purchase = valueBytes({ record: 'PurchaseSettled', value: { event_id: uuid(1), purchase_id: uuid(2), user_id: event.user_id, outcome: 'CONFIRMED', reason: null, lines: [{ item_id: event.item_id, quantity: 1, unit_price_cents: 1 }], occurred_at: event.occurred_at } }, IDS);
   const unknownId = bytes();
   unknownId.writeInt32BE(99, 1);
   const noMagic = bytes();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Ownership } from '../../src/ingest/ownership.ts';
+import { Ownership } from '../../src/platform/consumer/ownership.ts';
 
 /** Protects: a handler that outlived a rejoin does not commit for a partition that somebody else owns by now. */
 test('nothing is owned, and nothing joined, before the first assignment', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Progress } from '../../src/ingest/progress.ts';
+import { Progress } from '../../src/platform/consumer/progress.ts';
 import { fakeClock } from '../support/fake-clock.ts';
 
 /** Protects: liveness sees a loop that hangs, and does not take a long backlog or an empty topic for one. */

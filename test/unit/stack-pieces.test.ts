@@ -7,6 +7,8 @@ import { pom } from '../../stack/downloads.ts';
 import { engineTargets } from '../../stack/engine.ts';
 import { missingMessage } from '../../stack/install.ts';
 import { freePorts, holderOf, listeningInodes, takenMessage, takenPorts } from '../../stack/ports.ts';
+import { findPromtool } from '../../stack/promtool.ts';
+import { readSettings } from '../../stack/settings.ts';
 import { majorOf, missingPieces } from '../../stack/tools.ts';
 
 describe('a port already taken', () => {
@@ -66,6 +68,15 @@ describe('missing pieces', () => {
     expect(majorOf('IMPLEMENTOR="X"\nJAVA_VERSION="25.0.3"\n')).toBe(25);
     expect(majorOf('JAVA_VERSION="1.8.0_392"')).toBe(8);
     expect(majorOf('nothing')).toBeUndefined();
+  });
+});
+
+describe('promtool', () => {
+  it('that is missing and cannot be installed is told and missing, not a failure', async () => {
+    const settings = { ...readSettings({}), isRoot: false };
+    const told: string[] = [];
+    expect(await findPromtool({ ...settings, environment: { PATH: '/nonexistent' } }, (line) => told.push(line))).toBeUndefined();
+    expect(told.join('\n')).toMatch(/rules of ops\/prometheus are not run.*promtool/s);
   });
 });
 

@@ -1,8 +1,7 @@
 import pg from 'pg';
 import { afterEach, afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LANES, laneOf } from '../../../src/contract/index.ts';
-import { LANE_LOCK_CLASS } from '../../../src/inventory/index.ts';
-import { CONFLICT_RETRIES } from '../../../src/platform/postgres/index.ts';
+import { CONFLICT_RETRIES, LANE_LOCK_CLASS } from '../../../src/platform/postgres/index.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { raising, slow, WELL } from '../../support/faults.sql.ts';
 import { chainOf, createIngestWorld, itemOf, type IngestWorld, type RunningIngest } from '../../support/ingest.ts';

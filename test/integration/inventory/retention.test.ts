@@ -1,8 +1,8 @@
 import pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { LANE_LOCK_CLASS, pruneStep, createRetention } from '../../../src/inventory/index.ts';
+import { pruneStep, createRetention } from '../../../src/inventory/index.ts';
 import { silentLogger } from '../../../src/platform/log.ts';
-import { createPostgres, type Postgres } from '../../../src/platform/postgres/index.ts';
+import { createPostgres, LANE_LOCK_CLASS, type Postgres } from '../../../src/platform/postgres/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { databaseConfig } from '../../support/database-config.ts';
 import { randomUuid, uuid7 } from '../../support/events.ts';

@@ -1,9 +1,9 @@
 import pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { laneOf, type InventoryChanged } from '../../../src/contract/index.ts';
-import { lockLanes, readStock, StockFold, writeStock } from '../../../src/inventory/index.ts';
+import type { InventoryChanged } from '../../../src/contract/index.ts';
+import { readStock, StockFold, writeStock } from '../../../src/inventory/index.ts';
 import { silentLogger } from '../../../src/platform/log.ts';
-import { createPostgres, inTransaction, type Postgres, type Transaction } from '../../../src/platform/postgres/index.ts';
+import { createPostgres, inTransaction, lockUsers, type Postgres, type Transaction } from '../../../src/platform/postgres/index.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { databaseConfig } from '../../support/database-config.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
@@ -36,7 +36,7 @@ async function apply(event: InventoryChanged, meddle: (tx: Transaction) => Promi
     begun += 1;
     const fold = new StockFold();
     fold.touch(event.user_id, event.item_id);
-    await lockLanes(tx, [laneOf(event.user_id)]);
+    await lockUsers(tx, [event.user_id]);
     await readStock(tx, fold, [event.event_id]);
     if (begun === 1) await meddle(tx);
     fold.apply(event);

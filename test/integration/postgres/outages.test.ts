@@ -159,6 +159,8 @@ describe('no connection can be made', () => {
   test.each(['fast', 'immediate'] as const)('server stopped (%s): unavailable while it is down, works again when it is up, on the same pool', async (mode) => {
     await postgres.ping();
     await server.stop(mode);
+    // Until the pool has heard of it, the first question goes to a connection that is gone, and fails with another code.
+    await expect.poll(() => postgres.pool.totalCount, { timeout: 5_000 }).toBe(0);
     const failures = [
       await failureOf(inTransaction(postgres, (tx) => tx.$executeRawUnsafe('SELECT 1'))),
       classify(await postgres.prisma.$queryRawUnsafe('SELECT 1').catch((error: unknown) => error)),

@@ -111,12 +111,29 @@ test('batches asked for at once are sent one after the other', async () => {
   expect(most).toBe(1);
 });
 
-test('the partition is the one asked for, else murmur2 of the key, else each in turn', () => {
+test('the partition is the one asked for, else murmur2 of the key, else of the value: the same however often kafkajs asks', () => {
   const pick = murmur2Partitioner();
   const partitionMetadata = Array.from({ length: 12 }, (_, partitionId) => ({ partitionId, leader: 1, partitionErrorCode: 0, replicas: [1], isr: [1] }));
-  const of = (given: { key?: string | Buffer | null; partition?: number }): number => pick({ topic: 't', partitionMetadata, message: { value: null, ...given } });
+  const of = (given: { key?: string | Buffer | null; value?: Buffer; partition?: number }): number => pick({ topic: 't', partitionMetadata, message: { value: null, ...given } });
   expect(of({ key: 'abc', partition: 7 })).toBe(7);
   expect(of({ key: 'abc' })).toBe(479470107 % 12);
   expect(of({ key: Buffer.from('abc') })).toBe(479470107 % 12);
-  expect([of({ key: null }), of({}), of({ key: null })]).toEqual([0, 1, 2]);
+  expect([of({ key: null, value: Buffer.from('abc') }), of({ value: Buffer.from('abc') })]).toEqual([479470107 % 12, 479470107 % 12]);
+  expect([of({ key: null }), of({})]).toEqual([of({}), of({})]);
+});
+
+test('a partition the topic does not have is refused: kafkajs would leave the record out and report success', () => {
+  const pick = murmur2Partitioner();
+  const partitionMetadata = [0, 1].map((partitionId) => ({ partitionId, leader: 1, partitionErrorCode: 0, replicas: [1], isr: [1] }));
+  expect(() => pick({ topic: 't.dlq', partitionMetadata, message: { value: null, partition: 2 } })).toThrow('t.dlq has 2 partitions, and no partition 2');
+});
+
+test.each<[what: string, thrown: Error, code: string, words: string]>([
+  ['too large, as the broker says it', Object.assign(new Error('too large'), { type: 'MESSAGE_TOO_LARGE' }), 'BRX_KAFKA_REFUSED', 'refuses the record'],
+  ['too large, wrapped by kafkajs', new Error('non-retriable', { cause: Object.assign(new Error('too large'), { type: 'RECORD_LIST_TOO_LARGE' }) }), 'BRX_KAFKA_REFUSED', 'refuses the record'],
+  ['no such topic', new Error('retries exceeded', { cause: Object.assign(new Error('does not host'), { type: 'UNKNOWN_TOPIC_OR_PARTITION' }) }), 'BRX_KAFKA_UNAVAILABLE', 'does not know topic t'],
+  ['anything else', new Error('socket closed'), 'BRX_KAFKA_UNAVAILABLE', 'did not let us publish 1 records'],
+])('what a send threw is told apart: %s', async (_, thrown, code, words) => {
+  const kafka = { producer: () => ({ connect: () => Promise.resolve(), disconnect: () => Promise.resolve(), sendBatch: () => Promise.reject(thrown) }) } as unknown as Kafka;
+  await expect(createProducer(kafka).sendBatch([message(1)])).rejects.toMatchObject({ code, message: expect.stringContaining(words) as string });
 });

@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
+import { commandLine, type Ran } from '../../support/cli.ts';
+import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
+import { until } from '../../support/wait.ts';
+
+/** Protects: operators ask for bulk syncs, see what came of them, and mend what differs; reports come by themselves at night, one a seller. */
+let world: MarketplaceWorld;
+let bulk: BulkWorld;
+let brx: (argv: readonly string[]) => Promise<Ran>;
+
+beforeAll(async () => {
+  world = await createMarketplaceWorld({ env: BULK });
+  bulk = bulkWorld(world);
+  ({ brx } = commandLine(world.environment));
+  await world.startAll();
+});
+afterAll(() => world.close());
+
+test('import: asked for, watched, reported, listed, written down', async () => {
+  const seller = await bulk.stranger(1, 2, 3, 4, 5, 6, 7);
+  const ran = await brx(['sync', seller.user, '--mode', 'adopt-remote', '--reason', 'first import']);
+  expect([ran.exit, ran.stderr]).toEqual([0, expect.not.stringContaining('error') as string]);
+  expect(ran.stdout).toContain('7 products in 2 chunks: 2 done, 0 parked');
+  expect(ran.stdout).toContain('created 7, adopted 0');
+  expect(ran.stdout).toContain('7 unmapped: no catalogue is configured');
+  expect(await brx(['sync', 'list', seller.user, '--json'])).toMatchObject({ exit: 0, json: [{ mode: 'adopt-remote', state: 'DONE', created: 7 }] });
+  expect(await world.rows('SELECT action, reason FROM operator_actions WHERE target = $1 AND action = $2', seller.user, 'sync.request')).toEqual([{ action: 'sync.request', reason: 'first import' }]);
+});
+
+test('--no-wait, --json, show, cancel; arguments that make no sense', async () => {
+  const seller = await bulk.stranger(1);
+  world.simulator.control.inject({ kind: 'slow_answer', delayMs: 1_500, when: { sellerId: seller.sellerId, path: '/products/export' } });
+  const asked = await brx(['sync', seller.user, '--no-wait', '--json']);
+  const [{ jobId }] = asked.json as [{ jobId: string }];
+  expect((await brx(['sync', seller.user])).exit).toBe(4); // one is under way
+  expect(await brx(['sync', 'cancel', jobId, '--reason', 'test', '--json'])).toMatchObject({ exit: 0, json: { cancelled: true } });
+  expect((await brx(['sync', 'cancel', jobId, '--reason', 'test'])).exit).toBe(4);
+  expect((await brx(['sync', 'show', jobId])).stdout).toContain('cancelled');
+  expect([(await brx(['sync'])).exit, (await brx(['sync', seller.user, '--all'])).exit, (await brx(['sync', 'nobody'])).exit]).toEqual([2, 2, 2]);
+  expect((await brx(['sync', '0190a000-0000-7000-8000-0000000000ff'])).exit).toBe(4);
+});
+
+test('a shrunk export: exit 1, and what to do; confirmed: 0', async () => {
+  const seller = await bulk.stranger(1, 2, 3, 4);
+  await bulk.run(seller.user, 'adopt-remote');
+  for (const { id } of seller.products.slice(0, 2)) world.simulator.control.removeProduct(id);
+  const ran = await brx(['sync', seller.user]);
+  expect([ran.exit, ran.stdout]).toEqual([1, expect.stringContaining('--confirm-shrink') as string]);
+  expect((await brx(['sync', seller.user, '--confirm-shrink'])).exit).toBe(0);
+});
+
+test('drift: shown once two reports agree, mended through the ledger, audited; what has changed since is left', async () => {
+  const seller = await world.seller(5, 6, 7);
+  const { control } = world.simulator;
+  control.setQuantity(seller.items[0]!.productId, 9);
+  control.setQuantity(seller.items[1]!.productId, 8);
+  control.removeProduct(seller.items[2]!.productId);
+  await bulk.run(seller.user, 'report', { confirmShrink: true });
+  expect(await brx(['drift', seller.user])).toMatchObject({ exit: 0, stdout: `nothing differs for ${seller.user}\n` });
+  await bulk.run(seller.user, 'report');
+  const shown = await brx(['drift', seller.user, '--json']);
+  expect([shown.exit, (shown.json as { drift: { cause: string; ours: number; theirs: number; fix: string }[] }).drift.map(({ cause, ours, theirs, fix }) => [ours, theirs, cause, fix] as const).sort(([a], [b]) => a - b)]).toEqual([1, [[5, 9, 'more_there', 'set_here'], [6, 8, 'more_there', 'set_here'], [7, 0, 'gone', 'mark_gone']]]);
+  await world.rows('UPDATE inventory_items SET updated_at = now() WHERE user_id = $1 AND item_id = $2', seller.user, seller.items[1]!.itemId);
+  expect((await brx(['drift', seller.user, '--apply'])).exit).toBe(2);
+  expect((await brx(['drift', seller.user, '--apply', '--reason', 'counted', '--json'])).json).toMatchObject({ applied: { done: [{}, {}], skipped: [{ subject: seller.items[1]!.itemId }] } });
+  expect([...(await bulk.stock(seller.user)).values()]).toEqual([9, 6, 7]);
+  expect(await world.rows("SELECT cause, on_hand FROM stock_ledger WHERE user_id = $1 AND cause = 'reconcile'", seller.user)).toEqual([{ cause: 'reconcile', on_hand: 9 }]);
+  expect(await world.rows('SELECT gone FROM marketplace_listings WHERE user_id = $1 AND item_id = $2', seller.user, seller.items[2]!.itemId)).toEqual([{ gone: true }]);
+  expect(await world.rows('SELECT reason FROM operator_actions WHERE target = $1 AND action = $2', seller.user, 'drift.apply')).toEqual([{ reason: 'counted' }]);
+});
+
+test('drift with listing sync on: what is here is pushed', async () => {
+  const seller = await world.seller(5);
+  const [item] = seller.items;
+  await world.rows('UPDATE marketplace_sellers SET listing_sync = true WHERE user_id = $1', seller.user);
+  world.simulator.control.setQuantity(item!.productId, 2);
+  await bulk.run(seller.user, 'report');
+  await bulk.run(seller.user, 'report');
+  expect((await brx(['drift', seller.user, '--apply', '--reason', 'counted'])).exit).toBe(0);
+  await until('CardTrader has it', () => Promise.resolve(item!.now()?.quantity === 5));
+});
+
+test('at night each seller is reported on once, however many processes run', async () => {
+  const night = await createMarketplaceWorld({ env: BULK });
+  try {
+    const here = bulkWorld(night);
+    const sellers = [await here.stranger(1), await here.stranger(2), await here.stranger(3)];
+    const now = new Date(Date.now() - 30 * 60_000);
+    const clock = (minutes: number): string => new Date(now.getTime() + minutes * 60_000).toISOString().slice(11, 16);
+    const env = { BRX_RECONCILE_WINDOW: `${clock(-240)}-${clock(31)}` }; // nearly over: everyone's place has come
+    await night.start(['relay', 'ingest']);
+    for (let processes = 0; processes < 3; processes += 1) await night.start(['dispatcher'], env);
+    const reports = (): Promise<{ user_id: string; n: number }[]> => night.rows("SELECT user_id, count(*)::int AS n FROM bulk_sync_jobs WHERE scheduled AND state = 'DONE' GROUP BY user_id");
+    await until('all are reported on', async () => (await reports()).length === sellers.length);
+    expect((await reports()).every(({ n }) => n === 1)).toBe(true);
+  } finally {
+    await night.close();
+  }
+});

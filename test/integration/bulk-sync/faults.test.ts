@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
+import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
+import { until } from '../../support/wait.ts';
+
+/** Protects: an export that is no whole stock, or looks like none, changes nothing; one bad chunk harms no other; nothing is applied twice. */
+let world: MarketplaceWorld;
+let bulk: BulkWorld;
+
+beforeAll(async () => {
+  world = await createMarketplaceWorld({ env: BULK });
+  bulk = bulkWorld(world);
+  await world.startAll();
+});
+afterAll(() => world.close());
+
+const many = (length: number): number[] => Array.from({ length }, () => 3);
+const exportOf = (sellerId: number) => ({ sellerId, path: '/products/export' });
+
+describe('exports', () => {
+  test.each(['reset_mid_body', 'error_before_apply', 'html_error', 'throttled', 'edge_403'] as const)('%s: taken again, and imported once', async (kind) => {
+    const seller = await bulk.stranger(...many(12));
+    const fault = world.simulator.control.inject({ kind, when: exportOf(seller.sellerId) });
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 12, chunks: 3 });
+    expect(fault.fired).toBe(1);
+    expect(await world.rows('SELECT FROM stock_ledger WHERE user_id = $1', seller.user)).toHaveLength(12);
+  });
+
+  test('the token is revoked: the job ends and says so, and so does the account', async () => {
+    const seller = await bulk.stranger(1);
+    world.simulator.control.revokeToken(seller.sellerId);
+    expect(await bulk.run(seller.user, 'report')).toMatchObject({ state: 'FAILED', problem: 'token_rejected' });
+    expect(await world.rows('SELECT status FROM marketplace_sellers WHERE user_id = $1', seller.user)).toEqual([{ status: 'token_rejected' }]);
+  });
+
+  test.each([0.8, 0])('cut to %d of what there was: not believed, and nothing is changed, until it is confirmed', async (keep) => {
+    const seller = await bulk.stranger(...many(20));
+    await bulk.run(seller.user, 'adopt-remote');
+    const before = await bulk.stock(seller.user);
+    for (const { id } of seller.products) world.simulator.control.setQuantity(id, 9);
+    world.simulator.control.inject({ kind: 'truncated_export', keep, when: exportOf(seller.sellerId), times: 2 });
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'FAILED', problem: 'shrunk', products: 20 * keep, adopted: 0 });
+    expect(await bulk.stock(seller.user)).toEqual(before);
+    expect(await bulk.run(seller.user, 'report', { confirmShrink: true })).toMatchObject({ state: 'DONE', products: 20 * keep });
+  });
+
+  test('three exports in a row that agree are believed; the third of two kinds is not', async () => {
+    const seller = await bulk.stranger(...many(20));
+    await bulk.run(seller.user, 'adopt-remote');
+    const { control } = world.simulator;
+    control.inject({ kind: 'truncated_export', keep: 0.5, when: exportOf(seller.sellerId) });
+    expect(await bulk.run(seller.user, 'report')).toMatchObject({ problem: 'shrunk' });
+    for (const { id } of seller.products.slice(0, 5)) control.removeProduct(id);
+    const states = [];
+    for (let times = 0; times < 3; times += 1) states.push((await bulk.run(seller.user, 'report')).state);
+    expect(states).toEqual(['FAILED', 'FAILED', 'DONE']);
+  });
+
+  test('behind the truth: what was sold there meanwhile does not come back', async () => {
+    const late = await createMarketplaceWorld({ env: { ...BULK, BRX_ORDERS_SETTLE_MS: '60000' } });
+    try {
+      const here = bulkWorld(late);
+      const seller = await here.stranger(5, 5);
+      await late.startAll();
+      await late.rows("UPDATE marketplace_sellers SET added_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+      await here.run(seller.user, 'adopt-remote');
+      await late.rows("UPDATE inventory_items SET updated_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+      const imported = Date.now();
+      await until('CardTrader has shown it so for a while', () => Promise.resolve(Date.now() > imported + 4_500));
+      late.simulator.control.sell({ sellerId: seller.sellerId, productId: seller.products[0]!.id, quantity: 2 });
+      await late.rows('UPDATE remote_order_polls SET next_poll_at = now() WHERE user_id = $1', seller.user);
+      await until('the sale is in stock', async () => (await here.stock(seller.user)).get(seller.products[0]!.id) === 3);
+      late.simulator.control.inject({ kind: 'stale_export', delayMs: Date.now() - imported - 500, when: exportOf(seller.sellerId) });
+      expect(await here.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', adopted: 0, left: 1, same: 1 });
+      expect((await here.stock(seller.user)).get(seller.products[0]!.id)).toBe(3);
+    } finally {
+      await late.close();
+    }
+  });
+});
+
+describe('chunks', () => {
+  test('one the database refuses is tried again, then parked with its reason; the others are applied', async () => {
+    const seller = await bulk.stranger(...many(23));
+    const poisoned = seller.products[12]!.id;
+    await world.rows(`ALTER TABLE marketplace_listings ADD CONSTRAINT refused_by_test CHECK (product_id <> ${poisoned}) NOT VALID`);
+    try {
+      const job = await bulk.run(seller.user, 'adopt-remote');
+      expect(job).toMatchObject({ state: 'DONE', chunks: 5, done: 4, parked: 1, created: 18 });
+      expect(await world.rows("SELECT chunk, tries, reason FROM bulk_sync_chunks WHERE job_id = $1 AND state = 'PARKED'", job.jobId)).toEqual([{ chunk: 2, tries: 3, reason: expect.stringContaining('refused_by_test') as string }]);
+      expect((await bulk.stock(seller.user)).size).toBe(18);
+    } finally {
+      await world.rows('ALTER TABLE marketplace_listings DROP CONSTRAINT refused_by_test');
+    }
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', parked: 0, created: 5, same: 18 });
+  });
+
+  test('what passes while it is tried again is not parked', async () => {
+    const seller = await bulk.stranger(...many(7));
+    await world.rows("CREATE SEQUENCE refusals; CREATE FUNCTION refuse_once() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF nextval('refusals') < 3 THEN RAISE check_violation; END IF; RETURN NEW; END $$; CREATE TRIGGER refuse_once BEFORE INSERT ON marketplace_listings FOR EACH ROW EXECUTE FUNCTION refuse_once()");
+    try {
+      expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', parked: 0, created: 7 });
+    } finally {
+      await world.rows('DROP TRIGGER refuse_once ON marketplace_listings; DROP FUNCTION refuse_once; DROP SEQUENCE refusals');
+    }
+  });
+
+  test('records read again change nothing while their job goes on', async () => {
+    const seller = await bulk.stranger(...many(12));
+    await bulk.run(seller.user, 'adopt-remote');
+    const state = (): Promise<unknown[]> => Promise.all(['inventory_items', 'stock_ledger', 'marketplace_listings'].map((table) => world.rows(`SELECT * FROM ${table} WHERE user_id = $1 ORDER BY item_id`, seller.user)));
+    // Whatever would apply one again would put the old number back.
+    await world.rows("UPDATE inventory_items SET on_hand = 99, updated_at = now() - interval '1 day' WHERE user_id = $1", seller.user);
+    await world.rows("UPDATE bulk_sync_jobs SET state = 'APPLYING', due_at = now() + interval '1 day' WHERE user_id = $1", seller.user);
+    const before = await state();
+    const records = (await world.topics.readAll(world.topics.snapshots)).filter(({ key }) => key?.toString() === seller.user);
+    expect(records.length).toBeGreaterThanOrEqual(3);
+    await world.topics.producer.sendBatch([...records, ...records].map(({ key, value }) => ({ topic: world.topics.snapshots, key, value })));
+    await until('they are read', async () => {
+      const ends = await world.topics.admin.fetchTopicOffsets(world.topics.snapshots);
+      const [group] = await world.topics.admin.fetchOffsets({ groupId: world.topics.snapshotsGroupId, topics: [world.topics.snapshots] });
+      return ends.every(({ partition, high }) => high === '0' || Number(group?.partitions.find((each) => each.partition === partition)?.offset) >= Number(high));
+    });
+    expect(await state()).toEqual(before);
+  });
+
+  test('bytes that are no chunk are a dead letter, and the next is read', async () => {
+    const seller = await bulk.stranger(2);
+    await world.topics.producer.sendBatch([{ topic: world.topics.snapshots, key: seller.user, value: Buffer.from('nonsense') }]);
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 1 });
+    expect(await world.rows('SELECT reason FROM dead_letters WHERE topic = $1', world.topics.snapshots)).toEqual([{ reason: 'undecodable' }]);
+  });
+});

@@ -1,0 +1,169 @@
+import { describe, expect, test } from 'vitest';
+import { shrunkFrom } from '../../src/bulk-sync/believe.ts';
+import { Cut, snapshotProduct } from '../../src/bulk-sync/cut.ts';
+import { decide, type Rules, type State } from '../../src/bulk-sync/decide.ts';
+import { fixOf } from '../../src/bulk-sync/fix.ts';
+import { windowAt } from '../../src/bulk-sync/schedule.ts';
+import { InventorySnapshotChunkSchema } from '../../src/contract/index.ts';
+import type { RemoteProduct } from '../../src/marketplace/index.ts';
+import { progressOf } from '../../src/cli/sync.ts';
+import type { JobRow } from '../../src/bulk-sync/index.ts';
+
+/** Protects: each decision of bulk sync, by itself. */
+const product = (id: number, more: Partial<RemoteProduct> = {}): RemoteProduct => ({
+  id,
+  blueprintId: 7,
+  quantity: 2,
+  priceCents: 100,
+  currency: 'EUR',
+  userDataField: null,
+  properties: {},
+  name: null,
+  description: null,
+  graded: null,
+  tag: null,
+  bundleSize: 1,
+  expansionId: null,
+  gameId: null,
+  categoryId: null,
+  sellerId: null,
+  ...more,
+});
+const named = ({ userDataField }: RemoteProduct): string | null => userDataField ?? null;
+const list = (items: readonly RemoteProduct[]) => ({ items, unread: [] });
+
+describe('an export cut into chunks', () => {
+  test('at most so many products a chunk, every product once, in order', () => {
+    const cut = new Cut(3);
+    const full = [...cut.take(list([1, 2, 3, 4].map((id) => product(id))), named), ...cut.take(list([4, 5, 6, 7].map((id) => product(id))), named), ...cut.rest()];
+    expect(full.map((chunk) => chunk.map(({ id }) => id))).toEqual([[1, 2, 3], [4, 5, 6], [7]]);
+    expect(cut.products).toBe(7);
+  });
+
+  test('large products make small chunks: a record stays below what a broker takes', () => {
+    const cut = new Cut();
+    const full = [...cut.take(list(Array.from({ length: 500 }, (_, id) => product(id + 1, { description: 'é'.repeat(4_000) }))), named), ...cut.rest()];
+    expect(Math.max(...full.map((chunk) => Buffer.byteLength(JSON.stringify(chunk.map(snapshotProduct)))))).toBeLessThan(600_000);
+    expect(full.flat()).toHaveLength(500);
+  });
+
+  test('the digest says which products there are, not in what order', () => {
+    const digest = (...ids: number[]): string => {
+      const cut = new Cut();
+      cut.take(list(ids.map((id) => product(id))), named);
+      return cut.digest;
+    };
+    expect(digest(1, 2, 3)).toBe(digest(3, 1, 2));
+    expect(new Set([digest(1, 2, 3), digest(1, 2), digest(1, 2, 4), digest(6), digest()]).size).toBe(5);
+  });
+
+  test('items several products name are told, also over chunks; entries that cannot be used are counted', () => {
+    const cut = new Cut(1);
+    cut.take({ items: [product(1, { userDataField: 'a' }), product(2, { userDataField: 'b' }), product(3, { userDataField: 'a' }), product(4, { currency: null })], unread: [{ index: 4, id: null, problem: 'p' }] }, named);
+    expect([cut.ambiguous, cut.products, cut.unreadCount, cut.unread.map(({ productId }) => productId)]).toEqual([['a'], 3, 2, [4, null]]);
+  });
+
+  test('what the contract does not take of a product is left out, never the product', () => {
+    const odd = snapshotProduct(product(1, { bundleSize: 0, description: 'x'.repeat(6_000), userDataField: '\0', properties: { ['__proto__x']: 'y', long: 'z'.repeat(300), condition: 'Near Mint', foil: true, none: null } }));
+    expect(odd).toMatchObject({ bundle_size: 1, description: null, user_data_field: null, properties: { condition: 'Near Mint', foil: 'true', none: '' } });
+    const id = '0190a000-0000-7000-8000-000000000001';
+    expect(InventorySnapshotChunkSchema.safeParse({ event_id: id, job_id: id, user_id: id, chunk: 0, chunks: 1, products: [odd], exported_at: Date.now() }).success).toBe(true);
+  });
+});
+
+describe('whether an export is believed', () => {
+  test.each([
+    [100, 91, [], undefined],
+    [100, 90, [], 100],
+    [100, 0, [], 100],
+    [3, 2, [], undefined], // one product
+    [1, 0, [], 1],
+    [0, 0, [], undefined],
+    [100, 200, [], undefined],
+    [100, 50, ['d'], 100],
+    [100, 50, ['d', 'd'], undefined],
+    [100, 50, ['d', 'other', 'd'], 100],
+  ])('%d before, %d now, refused before that: %j', (listed, products, shrunk, answer) => {
+    expect(shrunkFrom({ products, digest: 'd' }, { listed, lastProducts: null, shrunk })).toBe(answer);
+  });
+
+  test('the last export counts where more was in it than is listed', () => {
+    expect(shrunkFrom({ products: 50, digest: 'd' }, { listed: 0, lastProducts: 100, shrunk: [] })).toBe(100);
+  });
+});
+
+describe('what becomes of a product', () => {
+  const theirs = { productId: 1, quantity: 5, priceCents: 100, currency: 'EUR' };
+  const tied: State = { itemId: 'i', exists: true, onHand: 5, held: 0, removed: false, priceCents: 100, currency: 'EUR', listing: { productId: 1, gone: false }, busy: false, changed: false };
+  const rules: Rules = { mode: 'adopt-remote', buffer: 0, listingSync: true, ordersRead: true, ambiguous: new Set() };
+  const of = (state: Partial<State>, more: Partial<Rules> = {}): string => {
+    const { kind, cause } = decide(theirs, { ...tied, ...state }, { ...rules, ...more });
+    return `${kind} ${cause}`;
+  };
+  const stranger = { itemId: null, exists: false, onHand: 0, listing: null };
+
+  test.each<[string, Partial<State>, Partial<Rules>, string]>([
+    ['both agree', {}, {}, 'same quantity'],
+    ['with a buffer', { onHand: 7 }, { buffer: 2 }, 'same quantity'],
+    ['unknown', stranger, {}, 'created new'],
+    ['unknown, report', stranger, { mode: 'report' }, 'drifted not_here'],
+    ['unknown, push', stranger, { mode: 'push-local' }, 'drifted not_here'],
+    ['unknown, sold there since', { ...stranger, changed: true }, {}, 'left changed_since'],
+    ['not linked', { listing: null }, {}, 'linked not_linked'],
+    ['not linked, report', { listing: null }, { mode: 'report' }, 'drifted not_linked'],
+    ['was gone', { listing: { productId: 1, gone: true } }, {}, 'linked not_linked'],
+    ['item has another product', { listing: { productId: 2, gone: false } }, {}, 'left ambiguous'],
+    ['item had another product that is gone', { listing: { productId: 2, gone: true } }, {}, 'linked not_linked'],
+    ['named twice', {}, { ambiguous: new Set(['i']) }, 'left ambiguous'],
+    ['more there', { onHand: 3 }, {}, 'adopted quantity'],
+    ['more there, report', { onHand: 3 }, { mode: 'report' }, 'drifted more_there'],
+    ['more there, push', { onHand: 3 }, { mode: 'push-local' }, 'pushed more_there'],
+    ['fewer there', { onHand: 9 }, {}, 'adopted quantity'],
+    ['fewer there, orders not read', { onHand: 9 }, { ordersRead: false }, 'left orders_not_read'],
+    ['fewer there, orders not read, push', { onHand: 9 }, { ordersRead: false, mode: 'push-local' }, 'left orders_not_read'],
+    ['changed since', { onHand: 9, changed: true }, {}, 'left changed_since'],
+    ['under way there', { onHand: 9, busy: true }, {}, 'left busy'],
+    ['a sale under way', { onHand: 9, held: 1 }, {}, 'left held'],
+    ['taken off here', { onHand: 0, removed: true }, {}, 'left removed_here'],
+    ['taken off here, push', { onHand: 0, removed: true }, { mode: 'push-local' }, 'pushed more_there'],
+    ['another price', { priceCents: 99 }, {}, 'adopted price'],
+    ['another price, orders not read', { priceCents: 99 }, { ordersRead: false }, 'adopted price'],
+    ['another price, without listing sync', { priceCents: 99 }, { listingSync: false }, 'same quantity'],
+    ['another currency', { priceCents: 99, currency: 'USD' }, {}, 'same quantity'],
+  ])('%s', (_name, state, more, answer) => {
+    expect(of(state, more)).toBe(answer);
+  });
+});
+
+test('what mends a difference: with listing sync ours counts, without it theirs; what is not tied is nobody’s to mend by itself', () => {
+  const fixes = (listingSync: boolean): string[] => (['more_there', 'fewer_there', 'gone', 'not_there', 'not_here'] as const).map((cause) => fixOf({ cause, listingSync }));
+  expect([fixes(true), fixes(false)]).toEqual([
+    ['push', 'push', 'mark_gone', 'push', 'import'],
+    ['set_here', 'set_here', 'mark_gone', 'list_there', 'import'],
+  ]);
+});
+
+describe('the window of a night', () => {
+  const at = (time: string): number => Date.parse(`2026-11-26T${time}:00Z`);
+  const night = { fromMinute: 60, toMinute: 300 };
+  const overMidnight = { fromMinute: 23 * 60, toMinute: 60 };
+
+  test.each([
+    [night, '00:59', undefined],
+    [night, '01:00', { beganAt: at('01:00'), passed: 0 }],
+    [night, '03:00', { beganAt: at('01:00'), passed: 0.5 }],
+    [night, '05:00', undefined],
+    [overMidnight, '23:30', { beganAt: at('23:00'), passed: 0.25 }],
+    [overMidnight, '00:30', { beganAt: at('23:00') - 86_400_000, passed: 0.75 }],
+    [overMidnight, '01:00', undefined],
+  ])('%j at %s', (window, time, answer) => {
+    expect(windowAt(window, at(time))).toEqual(answer);
+  });
+});
+
+test('progress: sellers, chunks, rate, what is left', () => {
+  const job: JobRow = { jobId: 'j', userId: 'u', mode: 'report', state: 'APPLYING', dryRun: false, scheduled: false, askedBy: 'w', askedAt: new Date(0), exportedAt: null, applyingAt: new Date(10_000), endedAt: null, leased: true, problem: null, said: null, products: 2_000, unread: 0, chunks: 4, done: 1, parked: 1, ordersRead: true, created: 0, adopted: 0, linked: 0, pushed: 0, drifted: 0, left: 0, same: 1_000, unmapped: 0 };
+  expect(progressOf([job], 20_000)).toBe('chunks 2 of 4, 1 parked · 100 products/s · 10 s left');
+  expect(progressOf([{ ...job, state: 'REQUESTED', applyingAt: null, chunks: null, done: 0, parked: 0 }], 20_000)).toBe('waiting for a dispatcher');
+  expect(progressOf([job, { ...job, state: 'DONE', endedAt: new Date(1) }, { ...job, state: 'EXPORTING', chunks: null, done: 0, parked: 0 }], 20_000)).toContain('1 of 3 sellers · 1 reading');
+});
