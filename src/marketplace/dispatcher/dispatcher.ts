@@ -98,8 +98,10 @@ export class Dispatcher implements Service {
       },
       { onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind) },
     );
-    faultPoint('dispatcher.after-claim');
-    if (sellers.length > 0) observer.claimed(sellers.length);
+    if (sellers.length > 0) {
+      faultPoint('dispatcher.after-claim');
+      observer.claimed(sellers.length);
+    }
     const unreadable: ClaimedSeller[] = [];
     sellers.forEach((seller, index) => {
       const token = openClaimed(keyring, seller, (problem) => observer.tokenUnreadable(seller.userId, problem));
