@@ -11,13 +11,14 @@ const PATIENCE_MS = 30_000;
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], testTimeout: PATIENCE_MS } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles: ['test/support/secrets-kept.ts'], testTimeout: PATIENCE_MS } },
       { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: PATIENCE_MS } },
       { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: PATIENCE_MS } },
       {
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
+          setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           fileParallelism: false,
           testTimeout: 120_000,
@@ -28,6 +29,7 @@ export default defineConfig({
         test: {
           name: 'crash',
           include: ['test/crash/**/*.test.ts'],
+          setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
           fileParallelism: false,
           testTimeout: 240_000,

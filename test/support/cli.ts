@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { Readable } from 'node:stream';
 import { runCli } from '../../src/cli/program.ts';
+import { keepSaid, keepSecrets } from './said.ts';
 
 /** A command line run in this process: what it said, what it ended with. */
 export interface Ran {
@@ -27,6 +28,8 @@ export function commandLine(environment: Readonly<Record<string, string>>): { br
       const host = Object.assign(new EventEmitter(), { exit: () => undefined });
       const exit = await runCli(argv, { stdout: { write: (text) => (said.stdout += text) }, stderr: { write: (text) => (said.stderr += text) }, stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]), host, environment: { ...environment, ...env } });
       everything.push(said.stdout, said.stderr);
+      keepSecrets({ ...environment, ...env });
+      keepSaid(`brx-sync ${argv.join(' ')}`, said.stdout + said.stderr);
       const last = (said.stdout === '' ? said.stderr : said.stdout).trimEnd().split('\n').at(-1) ?? '';
       return { exit, ...said, json: argv.includes('--json') && last !== '' ? (JSON.parse(last) as unknown) : undefined };
     },

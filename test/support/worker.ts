@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { keepSaid, keepSecrets } from './said.ts';
 import { until } from './wait.ts';
 
 /** The built program, as operators run it: `npm test` builds before it comes here. */
@@ -34,8 +35,10 @@ export class Worker {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) this.#collect(stream);
+    keepSecrets(environment);
     this.exited = new Promise((resolve) => {
       this.#child.once('close', (code, signal) => {
+        keepSaid(`brx-sync ${args.join(' ')}`, this.text);
         this.#exit = { code, signal };
         resolve(this.#exit);
       });
