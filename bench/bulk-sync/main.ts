@@ -23,18 +23,20 @@ import { resolveStack, startPrivateRedis } from '../../stack/index.ts';
 import { cpuSeconds, peakMemory } from '../ingest/measure.ts';
 import { keepResult, machine } from '../results.ts';
 import { ceiling } from './ceiling.ts';
+import { earlier, type Row } from './earlier.ts';
 import { report, type Run, type Result } from './report.ts';
 
 /**
  * `npm run bench:bulk-sync`: many sellers import their stock at once, then have it reported on, through one process as it is shipped. The stock here is compared with the
  * stand-in's, seller by seller and product by product; connections are what the servers count.
  */
-const { values: flags } = parseArgs({ options: { sellers: { type: 'string', default: '100' }, products: { type: 'string', default: '15000' }, name: { type: 'string', default: 'bulk-sync' }, port: { type: 'string', default: '18899' } } });
+const { values: flags } = parseArgs({ options: { sellers: { type: 'string', default: '100' }, products: { type: 'string', default: '15000' }, name: { type: 'string', default: 'bulk-sync' }, port: { type: 'string', default: '18899' }, profile: { type: 'string' } } });
 const [sellers, products] = [Number(flags.sellers), Number(flags.products)];
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const BY = { who: 'bench', reason: 'bench' };
 const CLIENT = 'brx-bench';
 const SAMPLE_MS = 250;
+const HEAP_MB = 256;
 const PATIENCE_MS = 1_800_000;
 
 const stack = await resolveStack({ report: say });
@@ -97,7 +99,8 @@ try {
     users.push({ userId, sellerId: account.id });
   }
   const others = await redisConnections();
-  const child = spawn(process.execPath, [fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'start', '--roles', 'ingest,relay,dispatcher,http'], { env: { PATH: '/usr/bin:/bin', BRX_ENV_FILE: 'none', BRX_LOG_FORMAT: 'json', BRX_LOG_LEVEL: 'warn', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+  // The heap ops/k8s gives a dispatcher: Node on a large machine takes what there is before it collects.
+  const child = spawn(process.execPath, [`--max-old-space-size=${HEAP_MB}`, ...(flags.profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${flags.profile}`]), fileURLToPath(new URL('../../src/cli/main.js', import.meta.url)), 'start', '--roles', 'ingest,relay,dispatcher,http'], { env: { PATH: '/usr/bin:/bin', BRX_ENV_FILE: 'none', BRX_LOG_FORMAT: 'json', BRX_LOG_LEVEL: 'warn', ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
   worker.pid = child.pid ?? 0;
   child.once('exit', (code) => (worker.exit = code));
   for (const stream of [child.stdout, child.stderr]) {
@@ -112,6 +115,8 @@ try {
     await compare(users);
     const second = await run('report', users, others);
     const most = await ceiling(databaseUrl, withDatabase(stack.databaseUrl, 'postgres'), say);
+    const stocks = new Map(users.map(({ userId, sellerId }) => [userId, simulator.control.products(sellerId).map(({ id, quantity, priceCents, blueprint }): Row => [id, quantity, priceCents, blueprint.id])]));
+    const before = await earlier(withDatabase(stack.databaseUrl, 'postgres'), mysqlUrl, stocks, say);
     const result: Result = {
       at: new Date().toISOString(),
       machine: { ...machine(), load: loadavg()[0] ?? 0 },
@@ -119,6 +124,7 @@ try {
       products,
       runs: [first, second],
       ceiling: most,
+      earlier: before,
       peakMemoryBytes: peakMemory(worker.pid),
       poolTimeouts: worker.timeouts,
       warnings: worker.problems,

@@ -1,5 +1,6 @@
 import type { Machine } from '../results.ts';
 import type { Ceiling } from './ceiling.ts';
+import type { Earlier } from './earlier.ts';
 
 export interface Run {
   readonly mode: string;
@@ -22,12 +23,13 @@ export interface Result {
   readonly products: number;
   readonly runs: readonly Run[];
   readonly ceiling: Ceiling;
+  readonly earlier: Earlier;
   readonly peakMemoryBytes: number;
   readonly poolTimeouts: number;
   readonly warnings: number;
 }
 
-export function report({ at, machine, sellers, products, runs, ceiling, peakMemoryBytes, poolTimeouts, warnings }: Result): string {
+export function report({ at, machine, sellers, products, runs, ceiling, earlier, peakMemoryBytes, poolTimeouts, warnings }: Result): string {
   const count = (value: number): string => Math.round(value).toLocaleString('en-US');
   const most = (of: (run: Run) => number): number => Math.max(...runs.map(of));
   const first = runs[0]?.productsPerSecond ?? 0;
@@ -41,6 +43,7 @@ ${sellers} sellers with ${count(products)} products each, all at once, through o
 |---|---|---|---|---|---|---|---|
 ${runs.map((run) => `| ${run.mode} | ${run.seconds.toFixed(1)} | ${count(run.productsPerSecond)} | ${run.cpuSeconds.toFixed(1)} | ${run.connections.postgres}, ${run.connections.mysql}, ${run.connections.redis} | ${run.parkedChunks} | ${(run.cached * 100).toFixed(1)} % | ${run.mysqlQueriesPerThousand.toFixed(2)} |`).join('\n')}
 | set-based SQL from memory, 2 connections (${count(ceiling.products)} products) | | ${count(ceiling.productsPerSecond)} | | | | | |
+| the earlier service's pools (upsert of items alone, from memory) | ${earlier.seconds.toFixed(1)} | ${count(earlier.productsPerSecond)} | | ${earlier.connections.postgres}, ${earlier.connections.mysql}, 0 | ${earlier.timeouts} of ${earlier.chunks} without a connection in 30 s | | |
 
 | wanted | measured |
 |---|---|

@@ -41,7 +41,7 @@ const WINDOW = 6;
 /** A chunk that is not applied by then was lost, and is sent again; that it is, is known by its id. */
 const LOST_SECONDS = 600;
 const LOOK_MS = 100;
-const MOST_LOOK_MS = 1_000;
+const MOST_LOOK_MS = 250;
 const EXPORT_TRIES = 4;
 const AGAIN_SECONDS = 5;
 /** 5,000,000 products. */
