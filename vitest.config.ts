@@ -3,10 +3,13 @@ import { defineConfig } from 'vitest/config';
 /**
  * Five projects, by what they need: unit, property and contract need nothing but Node (they are `npm run check`);
  * integration and crash need the local stack (`npm test` brings it up through test/support/global-setup.ts).
- * Files of the last two run one after the other: the machine they are meant for has two cores.
+ * Files of the last two run two at a time: each has topics, databases and groups of its own, and waits (for sessions of a group to
+ * expire, for leases to end) for more than half of its time.
  */
 /** Of tests that only compute: some look at 100,000 cases. All deadlines are for a machine that is busy with something else; a test that passes does not wait for them. */
 const PATIENCE_MS = 30_000;
+
+const FILES_AT_ONCE = 2;
 
 export default defineConfig({
   test: {
@@ -20,7 +23,7 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          fileParallelism: false,
+          maxWorkers: FILES_AT_ONCE,
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -31,7 +34,7 @@ export default defineConfig({
           include: ['test/crash/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          fileParallelism: false,
+          maxWorkers: FILES_AT_ONCE,
           testTimeout: 240_000,
           hookTimeout: 120_000,
         },
