@@ -346,6 +346,7 @@ CREATE TABLE purchase_sagas (
   currency text NOT NULL,
   buyer_id text,
   lines jsonb NOT NULL,
+  traceparent text,
   CONSTRAINT purchase_sagas_pkey PRIMARY KEY (purchase_id, user_id),
   CONSTRAINT purchase_sagas_reason_known CHECK ((reason = ANY (ARRAY['insufficient_stock'::text, 'unknown_item'::text, 'remote_insufficient_stock'::text, 'remote_product_gone'::text, 'remote_refused'::text, 'expired'::text, 'cancelled'::text, 'operator'::text, 'discarded'::text]))),
   CONSTRAINT purchase_sagas_reason_when_undone CHECK (((reason IS NOT NULL) OR (state <> ALL (ARRAY['REJECTED'::text, 'COMPENSATING'::text, 'COMPENSATED'::text])))),
@@ -717,6 +718,7 @@ COMMENT ON COLUMN purchase_sagas.attempts IS 'looks since its last step';
 COMMENT ON COLUMN purchase_sagas.definition IS 'which version of the rules it runs under';
 COMMENT ON COLUMN purchase_sagas.sold IS 'its stock has been taken from on_hand, and not been given back';
 COMMENT ON COLUMN purchase_sagas.lines IS 'array of {item_id, quantity, unit_price_cents}';
+COMMENT ON COLUMN purchase_sagas.traceparent IS 'header of the PurchaseRequested (W3C Trace Context), sent on with what the sale publishes; null: it came without a trace';
 COMMENT ON COLUMN remote_order_lines.item_id IS 'null: nothing here is tied to the product, so the line has no effect';
 COMMENT ON COLUMN remote_order_lines.quantity IS 'the most copies it had';
 COMMENT ON COLUMN remote_order_lines.cancelled IS 'copies called off, with the order or alone';

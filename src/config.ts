@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { BrxError } from './errors.ts';
 import { FAULT_POINTS, type Fault } from './platform/fault-points.ts';
 import { parseSecretKeys } from './platform/secrets/index.ts';
+import { parseOtlpEndpoint, parseOtlpHeaders, type Parsed } from './platform/tracing/index.ts';
 
 /**
  * The environment, read once, as one frozen object with a section a feature. The only file that touches `process.env`.
@@ -10,7 +11,7 @@ import { parseSecretKeys } from './platform/secrets/index.ts';
  */
 
 interface Variable {
-  section: 'kafka' | 'registry' | 'postgres' | 'replicas' | 'redis' | 'mysql' | 'catalogue' | 'secrets' | 'ingest' | 'purchase' | 'saga' | 'outbox' | 'marketplace' | 'dispatcher' | 'orders' | 'bulkSync' | 'limiter' | 'http' | 'log' | 'process';
+  section: 'kafka' | 'registry' | 'postgres' | 'replicas' | 'redis' | 'mysql' | 'catalogue' | 'secrets' | 'ingest' | 'purchase' | 'saga' | 'outbox' | 'marketplace' | 'dispatcher' | 'orders' | 'bulkSync' | 'limiter' | 'http' | 'log' | 'tracing' | 'process';
   schema: z.ZodType;
   example: string;
   description: string;
@@ -48,6 +49,15 @@ const secretKeys = z.string().transform((value, context) => {
   context.addIssue({ code: 'custom', message: result.problem });
   return z.NEVER;
 });
+
+/** A text that another file knows how to read. */
+const parsed = <T>(parse: (text: string) => Parsed<T>) =>
+  z.string().transform((text, context) => {
+    const result = parse(text);
+    if (result.ok) return result.value;
+    context.addIssue({ code: 'custom', message: result.problem });
+    return z.NEVER;
+  });
 
 const ROLES = ['ingest', 'saga', 'relay', 'dispatcher', 'http'] as const;
 export type Role = (typeof ROLES)[number];
@@ -145,6 +155,9 @@ export const VARIABLES = {
   BRX_HTTP_TOKEN: { section: 'http', schema: z.string().min(16, { error: 'must have at least 16 characters' }).optional(), example: '(a secret)', description: 'bearer token for metrics, details of health and the API; needed when BRX_HTTP_HOST is not loopback, and for whatever changes something', secret: true },
   BRX_LOG_LEVEL: { section: 'log', schema: z.enum(['trace', 'debug', 'info', 'warn', 'error', 'silent']).default('info'), example: 'info', description: 'least severe level written' },
   BRX_LOG_FORMAT: { section: 'log', schema: z.enum(['auto', 'json', 'pretty']).default('auto'), example: 'json', description: 'auto is pretty on a terminal, JSON elsewhere' },
+  BRX_OTLP_ENDPOINT: { section: 'tracing', schema: parsed(parseOtlpEndpoint).optional(), example: 'http://127.0.0.1:4318', description: 'where spans go, by OTLP over HTTP (/v1/traces is added); without it no OpenTelemetry is loaded, and `traceparent` is passed on all the same' },
+  BRX_OTLP_HEADERS: { section: 'tracing', schema: parsed(parseOtlpHeaders).optional(), example: '(a secret)', description: 'headers for the receiver of spans: name=value, several separated by commas, percent-encoded', secret: true },
+  BRX_TRACE_RATIO: { section: 'tracing', schema: z.coerce.number().min(0).max(1).default(0), example: '0.01', description: 'share of batches to record that hold nothing of a sampled trace; what belongs to a sampled trace always is' },
   BRX_SHUTDOWN_TIMEOUT_MS: { section: 'process', schema: integer(1_000, 600_000, 25_000), example: '25000', description: 'longest graceful stop; below the orchestrator’s kill time' },
   BRX_FAULT: { section: 'process', schema: fault.optional(), example: 'ingest.after-write:kill', description: 'for crash tests only: stop dead at a named point' },
 } as const satisfies Record<string, Variable>;
@@ -170,6 +183,7 @@ export type OrdersConfig = Config['orders'];
 export type BulkSyncConfig = Config['bulkSync'];
 export type LimiterConfig = Config['limiter'];
 export type HttpConfig = Config['http'];
+export type TracingConfig = Config['tracing'];
 
 function shape(v: Values) {
   return {
@@ -232,6 +246,7 @@ function shape(v: Values) {
     limiter: { requests: v.BRX_RATE_LIMIT_REQUESTS, windowMs: v.BRX_RATE_LIMIT_WINDOW_MS, marginMs: v.BRX_RATE_LIMIT_MARGIN_MS, fallbackShare: v.BRX_RATE_LIMIT_FALLBACK_SHARE },
     http: { host: v.BRX_HTTP_HOST, port: v.BRX_HTTP_PORT, token: v.BRX_HTTP_TOKEN, rateLimit: v.BRX_HTTP_RATE_LIMIT },
     log: { level: v.BRX_LOG_LEVEL, format: v.BRX_LOG_FORMAT },
+    tracing: { endpoint: v.BRX_OTLP_ENDPOINT, headers: v.BRX_OTLP_HEADERS ?? {}, ratio: v.BRX_TRACE_RATIO },
     shutdownTimeoutMs: v.BRX_SHUTDOWN_TIMEOUT_MS,
     fault: v.BRX_FAULT,
   };
@@ -311,6 +326,7 @@ function crossChecks(v: Values): ConfigProblem[] {
   demand(v.BRX_DISPATCHER_LEASE_MS * (2 / 3) > v.BRX_MARKETPLACE_WRITE_TIMEOUT_MS, 'BRX_DISPATCHER_LEASE_MS', 'must be above one and a half times BRX_MARKETPLACE_WRITE_TIMEOUT_MS: what a process has sent before it died must be over when another takes its sellers');
   demand(v.BRX_MARKETPLACE_CONNECTIONS >= v.BRX_DISPATCHER_SELLERS * v.BRX_DISPATCHER_OPERATIONS, 'BRX_MARKETPLACE_CONNECTIONS', 'must be at least BRX_DISPATCHER_SELLERS × BRX_DISPATCHER_OPERATIONS');
   demand(v.BRX_RATE_LIMIT_MARGIN_MS < v.BRX_RATE_LIMIT_WINDOW_MS, 'BRX_RATE_LIMIT_MARGIN_MS', 'must be below BRX_RATE_LIMIT_WINDOW_MS');
+  demand(v.BRX_OTLP_HEADERS === undefined || v.BRX_OTLP_ENDPOINT === undefined || isSafeUrl(v.BRX_OTLP_ENDPOINT), 'BRX_OTLP_ENDPOINT', 'must be https where BRX_OTLP_HEADERS are sent along; http with them is for loopback only');
   const sasl = [v.BRX_KAFKA_SASL_MECHANISM, v.BRX_KAFKA_SASL_USERNAME, v.BRX_KAFKA_SASL_PASSWORD].filter((value) => value !== undefined).length;
   demand(sasl === 0 || sasl === 3, 'BRX_KAFKA_SASL_MECHANISM', 'needs BRX_KAFKA_SASL_USERNAME and BRX_KAFKA_SASL_PASSWORD beside it, or none of the three');
   return problems;

@@ -18,6 +18,7 @@ import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { createPostgres, createReaders, openSession, readerMetrics, watchPostgres, watchReaders, type Postgres } from './platform/postgres/index.ts';
 import { createKeyring } from './platform/secrets/index.ts';
 import type { Service } from './platform/service.ts';
+import { NO_TRACING, SPAN_OUTCOMES, type Tracer, type Tracing } from './platform/tracing/index.ts';
 import { createPurchaseContext, createSagaRole, operateSaga, sagaMetrics, watchSagas, type PurchaseContext, type SagaRole } from './purchase/index.ts';
 import { pruneDeadLetters } from './records/index.ts';
 
@@ -53,6 +54,8 @@ export interface FlowOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly onFatal: (error: BrxError) => void;
+  /** Where spans go; nowhere by default. Whoever opened it closes it, after the flow. */
+  readonly tracing?: Tracing;
 }
 
 /** What the roles of a process share. */
@@ -64,13 +67,15 @@ interface Shared extends FlowOptions {
   readonly codec: Codec;
   readonly purchase: PurchaseContext;
   readonly memory: GroupMemory;
+  readonly tracer: Tracer;
   readonly wakeRelay: () => void;
   readonly wakeDispatcher: () => void;
 }
 
 export function buildFlow(config: Config, options: FlowOptions): Flow {
-  const { clock, logger, roles } = options;
+  const { clock, logger, roles, tracing = NO_TRACING } = options;
   const metrics = createMetrics();
+  watchTracing(metrics, tracing);
   const poolWait = metrics.poolWaitSeconds.labels({ pool: 'postgres' });
   const postgres = createPostgres(config.postgres, { logger, clock, applicationName: config.kafka.clientId, keyLookupsOnly: true, onPoolWait: (ms) => poolWait.observe(ms / 1_000) });
   watchPostgres(metrics, postgres, logger);
@@ -87,6 +92,7 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
     codec: createCodec(registry),
     purchase: createPurchaseContext(registry, { topicPrefix: config.kafka.topicPrefix, holdMs: config.purchase.holdMs }),
     memory: createGroupMemory({ postgres, logger }),
+    tracer: tracing.tracer,
     wakeRelay: () => relay?.wake(),
     wakeDispatcher: () => dispatcher?.service.wake(),
   };
@@ -156,23 +162,31 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
   };
 }
 
+/** Without an exporter there is nothing to count, and no series says 0 of it. */
+function watchTracing(metrics: Metrics, tracing: Tracing): void {
+  if (!tracing.tracer.enabled) return;
+  for (const outcome of SPAN_OUTCOMES) metrics.traceSpans.inc({ outcome }, 0);
+  tracing.observe((outcome, spans) => metrics.traceSpans.inc({ outcome }, spans));
+}
+
 /** Nobody waits longer for an answer of the API. */
 const API_STATEMENT_MS = 5_000;
 
 /** Few retries of the client's own: the relay waits better, because it looks whether its shards are still its own. */
 const RELAY_RETRIES = 4;
 
-function buildRelay(config: Config, { clock, logger, onFatal }: FlowOptions, metrics: Metrics): Relay {
+function buildRelay(config: Config, { clock, logger, onFatal, tracing = NO_TRACING }: FlowOptions, metrics: Metrics): Relay {
   return new Relay({
     openSession: () => openSession(config.postgres, { ...RELAY_SESSION, logger, applicationName: `${config.kafka.clientId} relay` }),
     producer: createProducer(createKafka(config.kafka, logger, { retries: RELAY_RETRIES })),
     clock,
     observer: relayMetrics(metrics, logger),
+    tracer: tracing.tracer,
     onFatal,
   });
 }
 
-function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, onFatal, wakeRelay }: Shared): Ingest {
+function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay }: Shared): Ingest {
   metrics.countBeforeScrape({
     logger,
     what: 'counts of waiting rows not read',
@@ -187,14 +201,14 @@ function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory
   });
   const observer = ingestMetrics(metrics, { clock, logger });
   const outboxLimit = createOutboxLimit({ postgres, clock, maxRows: config.outbox.maxRows });
-  return createIngest({ config: config.ingest, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, outboxLimit, postgres, clock, logger, observer, onEnqueued: wakeRelay, onFatal });
+  return createIngest({ config: config.ingest, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, outboxLimit, postgres, clock, logger, observer, onEnqueued: wakeRelay, tracer, onFatal });
 }
 
-function buildDispatcher({ config, metrics, postgres, clock, logger, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; close: () => Promise<void> } {
-  const access = openAccess(config, { clock, logger, connectionName: `${config.kafka.clientId} dispatcher`, ...accessMetrics(metrics) });
+function buildDispatcher({ config, metrics, postgres, clock, logger, tracer, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; close: () => Promise<void> } {
+  const access = openAccess(config, { clock, logger, connectionName: `${config.kafka.clientId} dispatcher`, tracer, ...accessMetrics(metrics) });
   watchMarketplace(metrics, postgres, access, logger);
   const observer = dispatcherMetrics(metrics, { clock, logger });
-  const service = createDispatcher({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer, onEnqueued: wakeRelay, onFatal });
+  const service = createDispatcher({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer, onEnqueued: wakeRelay, tracer, onFatal });
   const orders = createOrders({ config: config.orders, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: ordersMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal });
   const bulkSync = config.bulkSync.jobs === 0 ? [] : [createBulkSync({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: bulkSyncMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal })];
   return { service, orders, bulkSync, close: () => access.close() };
@@ -205,13 +219,13 @@ function buildSnapshots({ config, metrics, postgres, kafka, codec, memory, clock
   return createSnapshots({ config, topicPrefix: config.kafka.topicPrefix, kafka, codec, registry, postgres, catalogue: catalogue?.catalogue, memory, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, onFatal });
 }
 
-function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared): SagaRole {
+function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay, wakeDispatcher }: Shared): SagaRole {
   const observer = sagaMetrics(metrics, { clock, logger });
-  return createSagaRole({ config: config.saga, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, postgres, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, onFatal });
+  return createSagaRole({ config: config.saga, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, postgres, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, tracer, onFatal });
 }
 
 /** The API reads through connections of its own, so that nobody who asks much keeps events waiting, and plans as the ingest pool may not. */
-function buildApi({ config, metrics, postgres, purchase, clock, logger, wakeRelay, wakeDispatcher }: Shared, self: SelfDeps): { routes: Route[]; close: () => Promise<void> } {
+function buildApi({ config, metrics, postgres, purchase, clock, logger, tracer, wakeRelay, wakeDispatcher }: Shared, self: SelfDeps): { routes: Route[]; close: () => Promise<void> } {
   const counts = readerMetrics(metrics);
   const applicationName = `${config.kafka.clientId} reads`;
   const least = (ms: number): number => Math.min(ms, API_STATEMENT_MS);
@@ -224,7 +238,7 @@ function buildApi({ config, metrics, postgres, purchase, clock, logger, wakeRela
     await primary.close();
   };
   const operate: ApiDeps['operate'] = async (target, verb, by) => {
-    const done = await operateSaga({ postgres, clock, purchase, onRetry: () => undefined }, target, verb, by);
+    const done = await operateSaga({ postgres, clock, purchase, tracer, onRetry: () => undefined }, target, verb, by);
     wakeRelay();
     wakeDispatcher();
     return done;

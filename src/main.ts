@@ -5,6 +5,7 @@ import { systemClock } from './platform/clock.ts';
 import { armFault } from './platform/fault-points.ts';
 import type { Logger } from './platform/log.ts';
 import { startAll, stopAll } from './platform/service.ts';
+import { openTracing } from './platform/tracing/index.ts';
 
 /**
  * The process: start in order, run until a signal or a fatal error, stop in reverse within the deadline. Resolves to the exit
@@ -18,18 +19,22 @@ export async function runProcess(config: Config, options: { roles: readonly Role
   const { logger } = options;
   armFault(config.fault);
   const end = endOfProcess(logger);
-  const flow = buildFlow(config, { ...options, clock: systemClock, onFatal: (error) => end.fatal(error) });
+  const tracing = await openTracing(config.tracing, { clock: systemClock, logger });
+  const flow = buildFlow(config, { ...options, clock: systemClock, tracing, onFatal: (error) => end.fatal(error) });
   try {
     await startAll(flow.services);
   } catch (error) {
     await flow.close();
+    await tracing.close();
     throw error;
   }
   logger.info({ roles: options.roles }, 'running');
   const failure = await end.reached;
   flow.draining();
 
-  const stopped = stopAll(flow.services).then(() => flow.close());
+  const stopped = stopAll(flow.services)
+    .then(() => flow.close())
+    .then(() => tracing.close()); // last: what the stop itself has done is told, too
   const inTime = new AbortController();
   const late = systemClock.sleep(config.shutdownTimeoutMs, inTime.signal).then(() => {
     throw new BrxError('BRX_STOP_TIMEOUT', `not stopped within ${config.shutdownTimeoutMs} ms`, { remedy: 'nothing is lost: what was not committed is read again; raise BRX_SHUTDOWN_TIMEOUT_MS if this is usual' });

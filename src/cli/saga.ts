@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { BrxError } from '../errors.ts';
 import { systemClock } from '../platform/clock.ts';
+import { storedTrace } from '../platform/tracing/index.ts';
 import type * as Purchase from '../purchase/index.ts';
 import { integerOption, listOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
@@ -121,6 +122,8 @@ async function show(context: CliContext, purchaseId: string, userId: string | un
     out.line(out.paint('bold', `purchase ${saga.purchaseId} of user ${saga.userId}: ${saga.state}`));
     out.line(standing(story, systemClock.now()));
     out.line(`requested by event ${saga.eventId}${saga.buyerId === null ? '' : `, buyer ${saga.buyerId}`}; ${saga.lines.map((line) => `${line.quantity} × ${line.item_id} at ${(line.unit_price_cents / 100).toFixed(2)} ${saga.currency}`).join(', ')}`);
+    const trace = storedTrace(saga.traceparent);
+    if (trace !== undefined) out.line(`trace ${trace.traceId}${trace.sampled ? '' : ' (its producer does not record it)'}`);
     if (saga.cancelled && saga.state !== 'COMPENSATED') out.line(out.paint('yellow', 'a cancellation waits'));
     if (operations.length > 0) {
       out.line();

@@ -3,6 +3,7 @@ import { readStock, StockFold } from '../inventory/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint, isArmed } from '../platform/fault-points.ts';
 import { DatabaseFailure, inTransaction, lockUsers, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import type { Tracer } from '../platform/tracing/index.ts';
 import { applyChunk, type ChunkResult } from './chunk.ts';
 import { appendParkedEvents, parkUser } from './parking.sql.ts';
 import type { PurchaseContext } from '../purchase/index.ts';
@@ -16,6 +17,8 @@ export interface ApplyDeps {
   readonly maxParkedUsers: number;
   readonly purchase: PurchaseContext;
   readonly onRetry: (failure: DatabaseFailure) => void;
+  /** Of the spans of chunks; none by default. */
+  readonly tracer?: Tracer;
 }
 
 /**

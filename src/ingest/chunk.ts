@@ -4,6 +4,7 @@ import { enqueue, userMessage } from '../outbox/index.ts';
 import { faultPoint } from '../platform/fault-points.ts';
 import { derivedUuid } from '../platform/ids.ts';
 import { lockUsers, type Transaction } from '../platform/postgres/index.ts';
+import { traceparentOf } from '../platform/tracing/index.ts';
 import { openFolds, readPurchases, writePurchases, type PurchaseContext, type PurchaseFold } from '../purchase/index.ts';
 import { buryDeadLetters, readBuried, type DeadEntry, type DeadLetterReason, type EventEntry } from '../records/index.ts';
 import { appendParkedEvents, readParked } from './parking.sql.ts';
@@ -66,7 +67,7 @@ export async function applyChunk(tx: Transaction, entries: readonly IngestEntry[
 
   await writePurchases(tx, folds, rules.purchase, rules.now);
   const { encoder, topics } = rules.purchase;
-  await enqueue(tx, decided.levels.map((level) => userMessage(encoder, topics.inventoryLevels, 'InventoryLevel', level)));
+  await enqueue(tx, decided.levels.map(({ level, traceparent }) => userMessage(encoder, topics.inventoryLevels, 'InventoryLevel', level, traceparent)));
   if (decided.parked.length > 0) await appendParkedEvents(tx, decided.parked);
   await buryDeadLetters(tx, decided.dead, rules.consumerGroup);
   faultPoint('ingest.after-write');
@@ -109,7 +110,7 @@ interface Decision {
   readonly dead: DeadEntry[];
   readonly parked: MarketplaceEntry[];
   /** Stock after changes the upstream did not cause. */
-  readonly levels: InventoryLevel[];
+  readonly levels: { readonly level: InventoryLevel; readonly traceparent: string | null }[];
 }
 
 /** Decides each record in order; the order of the checks is the contract's (a duplicate is a duplicate however old it is). */
@@ -144,7 +145,7 @@ function decideOne(entry: IngestEntry, folds: Folds, rules: Pick<ChunkRules, 'to
     return 'parked';
   }
   const { outcome, refusal } = apply(entry, folds);
-  if (outcome === 'ok' && isFromCardTrader(entry)) decision.levels.push(levelAfter(entry.event, folds.stock));
+  if (outcome === 'ok' && isFromCardTrader(entry)) decision.levels.push({ level: levelAfter(entry.event, folds.stock), traceparent: traceparentOf(entry.source.headers) });
   if (refusal !== undefined) decision.dead.push(refused(entry, refusal.reason, refusal.detail));
   // What leaves no ledger row is known by its position alone: its id may come again, corrected or in time.
   if (refusal?.reason !== 'unknown_purchase') seen.add(id);
@@ -166,7 +167,7 @@ function apply(entry: MarketplaceEntry, { stock, purchases }: Folds): Applied {
       return { outcome: 'dead', refusal: { reason: refusal, detail: `ADJUST by ${event.quantity} of item ${event.item_id}, which has ${stock.touch(event.user_id, event.item_id).onHand}` } };
     }
     case 'PurchaseRequested': {
-      const outcome = purchases.request(entry.event);
+      const outcome = purchases.request(entry.event, traceparentOf(entry.source.headers));
       return { outcome: outcome === 'reserved' ? 'ok' : outcome };
     }
     case 'PurchaseCancelled': {

@@ -6,17 +6,21 @@ import { applyOrPark, type ApplyDeps } from './apply.ts';
 import { publishes } from './chunk.ts';
 import type { IngestResult } from './observer.ts';
 import type { IngestEntry, MarketplaceRecord } from './record.ts';
+import { tracedChunk, type TracedChunk } from './trace.ts';
 
 /** A chunk of records of one partition: decoded, then applied in one transaction. */
 export function chunkHandler(decoder: Decoder<MarketplaceRecord>, apply: ApplyDeps): (records: readonly SourceRecord[]) => Promise<IngestResult> {
-  return async (records) => {
+  const work = async (records: readonly SourceRecord[]): Promise<TracedChunk> => {
     faultPoint('ingest.before-decode');
     const entries = await decoder.decode(records);
     // Before the transaction: what a purchase publishes is encoded in it, and the registry may be away.
     if (entries.some(publishes)) await apply.purchase.encoder.prepare();
     faultPoint('ingest.after-decode');
-    return { types: entries.map(typeOf), misrouted: countMisrouted(entries), ...(await applyOrPark(apply, entries)) };
+    return { entries, result: { types: entries.map(typeOf), misrouted: countMisrouted(entries), ...(await applyOrPark(apply, entries)) } };
   };
+  const { tracer, clock } = apply;
+  if (tracer?.enabled !== true) return async (records) => (await work(records)).result;
+  return (records) => tracedChunk(tracer, () => clock.now(), records, () => work(records));
 }
 
 const typeOf = (entry: IngestEntry): MarketplaceRecord | 'unusable' => (entry.kind === 'event' ? entry.type : 'unusable');

@@ -8,6 +8,7 @@ import type { Codec, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
+import type { Tracer } from '../platform/tracing/index.ts';
 import type { ApplyDeps } from './apply.ts';
 import type { PurchaseContext } from '../purchase/index.ts';
 import { Decoder } from '../records/index.ts';
@@ -41,6 +42,7 @@ export interface IngestDeps {
   readonly observer: IngestObserver;
   /** Something was committed to the outbox. */
   readonly onEnqueued: () => void;
+  readonly tracer?: Tracer;
   readonly onFatal: (error: BrxError) => void;
 }
 
@@ -64,6 +66,7 @@ export function createIngest(deps: IngestDeps): Ingest {
     maxParkedUsers: config.maxParkedUsers,
     purchase: deps.purchase,
     onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind),
+    ...(deps.tracer !== undefined && { tracer: deps.tracer }),
   };
   const handle = chunkHandler(new Decoder(deps.codec, MARKETPLACE_RECORDS), apply);
   const answers = (question: Promise<void>): Promise<boolean> =>

@@ -1,6 +1,7 @@
 import { BrxError } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { DatabaseFailure, inTransaction, lockUsers, recordOperatorAction, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import { traceparentOf } from '../platform/tracing/index.ts';
 import { openFolds, readPurchases, writePurchases, type PurchaseContext } from '../purchase/index.ts';
 import { buryDeadLetters, type By, type Decoder } from '../records/index.ts';
 import { applyChunk, publishes, refused, touch, type Folds } from './chunk.ts';
@@ -134,7 +135,7 @@ function discard(entry: MarketplaceEntry, { stock, purchases }: Folds): void {
     case 'InventoryChanged':
       return stock.discard(entry.event);
     case 'PurchaseRequested':
-      return purchases.discardRequest(entry.event);
+      return purchases.discardRequest(entry.event, traceparentOf(entry.source.headers));
     case 'PurchaseCancelled':
       return purchases.discardCancel(entry.event);
   }

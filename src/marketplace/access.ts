@@ -3,6 +3,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import { createRedis, type Redis } from '../platform/redis/index.ts';
 import { createKeyring, type Keyring } from '../platform/secrets/index.ts';
+import type { Tracer } from '../platform/tracing/index.ts';
 import { createClient, type CardTraderClient, type Observation } from './client/index.ts';
 import { RateLimiter, type LimiterObserver } from './limiter/index.ts';
 
@@ -22,16 +23,18 @@ export interface AccessOptions {
   readonly connectionName: string;
   readonly observeLimiter?: LimiterObserver;
   readonly observeCalls?: (observation: Observation) => void;
+  readonly tracer?: Tracer;
 }
 
 export function openAccess({ marketplace, limiter: limits, redis: redisConfig, secrets }: Pick<Config, 'marketplace' | 'limiter' | 'redis' | 'secrets'>, options: AccessOptions): Access {
-  const { clock, logger, connectionName, observeLimiter, observeCalls } = options;
+  const { clock, logger, connectionName, observeLimiter, observeCalls, tracer } = options;
   const redis = redisConfig.url === undefined ? undefined : createRedis({ ...redisConfig, url: redisConfig.url }, { logger, connectionName });
   const limiter = new RateLimiter({ redis, config: limits, clock, logger, ...(observeLimiter !== undefined && { observer: observeLimiter }) });
   const client = createClient(marketplace, {
     clock,
     gate: ({ userId, bucket, signal }) => limiter.take(userId, { bucket, ...(signal !== undefined && { signal }) }),
     ...(observeCalls !== undefined && { observe: observeCalls }),
+    ...(tracer !== undefined && { tracer }),
   });
   return {
     client,

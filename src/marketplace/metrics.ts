@@ -3,6 +3,7 @@ import type { Logger } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
 import { watchRedis } from '../platform/redis/index.ts';
+import { traceFields } from '../platform/tracing/index.ts';
 import type { Access, AccessOptions } from './access.ts';
 import { countMarketplace } from './counts.sql.ts';
 import type { DispatcherObserver } from './dispatcher/observer.ts';
@@ -22,12 +23,12 @@ export function dispatcherMetrics(metrics: Metrics, { clock, logger }: { clock: 
         logger.warn({ userId, itemId: work.listing.itemId, kind: result.problem.kind, said: result.problem.said }, 'CardTrader does not take all of an item');
       }
       if (result.againMs === null) metrics.operationSeconds.observe({ kind: kind.toLowerCase() }, (clock.now() - work.createdAt) / 1_000);
-      if (result.to === 'NEEDS_OPERATOR') logger.error({ userId, operationId: id, purchaseId, kind }, 'an operation on CardTrader needs an operator: its outcome cannot be told; `brx-sync saga show` has what was seen');
-      else if (result.to === 'UNKNOWN' && work.state === 'PENDING') logger.warn({ userId, operationId: id, purchaseId, kind }, 'the answer to a write was lost; it is looked into after the quarantine');
+      if (result.to === 'NEEDS_OPERATOR') logger.error({ userId, operationId: id, purchaseId, kind, ...traceFields(work.traceparent) }, 'an operation on CardTrader needs an operator: its outcome cannot be told; `brx-sync saga show` has what was seen');
+      else if (result.to === 'UNKNOWN' && work.state === 'PENDING') logger.warn({ userId, operationId: id, purchaseId, kind, ...traceFields(work.traceparent) }, 'the answer to a write was lost; it is looked into after the quarantine');
       const found = result.listing?.mismatch;
       if (found !== undefined && found !== null && found.operationId === id) {
         metrics.listingMismatches.inc({ kind: found.kind });
-        logger.warn({ ...found, userId, itemId: work.listing.itemId, productId: work.listing.productId }, 'CardTrader shows what nothing here explains; `brx-sync listings list --mismatched` lists it');
+        logger.warn({ ...found, userId, itemId: work.listing.itemId, productId: work.listing.productId, ...traceFields(work.traceparent) }, 'CardTrader shows what nothing here explains; `brx-sync listings list --mismatched` lists it');
       }
     },
     leaseLost: (userId) => logger.warn({ userId }, 'the lease of a seller was over before its work was; somebody else has the seller'),

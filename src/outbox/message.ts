@@ -1,5 +1,6 @@
 import { laneOf, type RecordName, type RecordOf } from '../contract/index.ts';
 import type { Encoder, StorableHeaders } from '../platform/kafka/index.ts';
+import { TRACEPARENT } from '../platform/tracing/index.ts';
 
 /**
  * How many relays may work at once. A user's shard follows from the lane, so that one relay at a time publishes a user; as many
@@ -27,8 +28,8 @@ export interface OutboxMessage {
   readonly availableAt?: number;
 }
 
-/** A record of the contract, keyed by its user. */
-export function userMessage<Name extends RecordName>(encoder: Encoder, topic: string, record: Name, value: RecordOf<Name>): OutboxMessage {
+/** A record of the contract, keyed by its user; what belongs to a trace says so in a header. */
+export function userMessage<Name extends RecordName>(encoder: Encoder, topic: string, record: Name, value: RecordOf<Name>, traceparent: string | null = null): OutboxMessage {
   const { user_id: userId, event_id: eventId } = value;
-  return { topic, shard: shardOf(userId), userId, eventId, key: Buffer.from(userId), value: encoder.encode(record, value) };
+  return { topic, shard: shardOf(userId), userId, eventId, key: Buffer.from(userId), value: encoder.encode(record, value), ...(traceparent !== null && { headers: { [TRACEPARENT]: traceparent } }) };
 }

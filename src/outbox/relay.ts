@@ -6,12 +6,14 @@ import { faultPoint } from '../platform/fault-points.ts';
 import type { Producer } from '../platform/kafka/index.ts';
 import { recognise, toBrxError, type Session } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
+import { NO_TRACER, type Tracer } from '../platform/tracing/index.ts';
 import { Wake } from '../platform/wake.ts';
 import { Floors } from './floors.ts';
 import type { RelayObserver } from './observer.ts';
 import { bytesOf, publishInOrder, REQUEST_BYTES, requests } from './publish.ts';
 import { blockRow, deleteRows, readBelowFloors, readFloorFacts, readRows, type OutboxRow } from './rows.sql.ts';
 import { Shards } from './shards.ts';
+import { tracedPublish } from './trace.ts';
 
 export interface RelayDeps {
   /** A session of its own, opened with RELAY_SESSION (shards.ts). */
@@ -20,6 +22,7 @@ export interface RelayDeps {
   readonly producer: Producer;
   readonly clock: Clock;
   readonly observer: RelayObserver;
+  readonly tracer?: Tracer;
   readonly onFatal: (error: BrxError) => void;
 }
 
@@ -141,12 +144,12 @@ export class Relay implements Service {
   }
 
   async #publish(session: Session, shards: Shards, floors: Floors, rows: readonly OutboxRow[]): Promise<void> {
-    const { producer, observer } = this.#deps;
+    const { producer, observer, clock, tracer = NO_TRACER } = this.#deps;
     for (const request of requests(rows, this.#requestBytes)) {
       // Read while they were ours, but a frozen process may come to itself here much later.
       await shards.confirm();
       faultPoint('relay.before-send');
-      const { rows: published, refused, largest } = await publishInOrder(request, (messages) => producer.sendBatch(messages));
+      const { rows: published, refused, largest } = await tracedPublish(tracer, () => clock.now(), request, () => publishInOrder(request, (messages) => producer.sendBatch(messages)));
       faultPoint('relay.after-send');
       for (const { row, error } of refused) {
         await blockRow(session, row, error.message);

@@ -164,6 +164,7 @@ export function createMetrics(options: { process?: boolean } = {}) {
     driftItems: gauge('brx_drift_items', 'items whose number here and on CardTrader differ, by two reports that agree'),
     parkedUsers: gauge('brx_parked_users', 'users whose events wait for an operator or a retry'),
     parkedEvents: gauge('brx_parked_events', 'events of parked users'),
+    traceSpans: counter('brx_trace_spans_total', 'spans of traces by what became of them: exported, or dropped because too many waited (queue_full), the receiver did not take them (not_taken) or the process stopped (stopped)', ['outcome']),
     misroutedEvents: counter('brx_misrouted_events_total', 'events on a partition that is not murmur2’s: a producer with another partitioner'),
 
     beforeScrape,

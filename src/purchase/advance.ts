@@ -2,15 +2,19 @@ import { messageOf } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint } from '../platform/fault-points.ts';
 import { DatabaseFailure, inTransaction, lockUsers, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import { NO_TRACER, type Tracer } from '../platform/tracing/index.ts';
 import type { Stimulus } from './decide.ts';
 import type { HistoryRow } from './fold.ts';
 import { openFolds, readPurchases, writePurchases, type PurchaseContext } from './store.ts';
+import { traceSteps } from './trace.ts';
 
 export interface AdvanceDeps {
   readonly postgres: Postgres;
   readonly clock: Clock;
   readonly purchase: PurchaseContext;
   readonly onRetry: (failure: DatabaseFailure) => void;
+  /** Of the spans of steps; none by default. */
+  readonly tracer?: Tracer;
 }
 
 /** A saga somebody looks at, and why. */
@@ -42,8 +46,9 @@ export interface Around {
  * are several looks, in order. Throws DatabaseFailure and BrxError like `inTransaction`; then nothing has happened.
  */
 export async function advance(deps: AdvanceDeps, calls: readonly Call[], { before, after }: Around = {}): Promise<Advanced> {
-  const { postgres, clock, purchase, onRetry } = deps;
-  return inTransaction(
+  const { postgres, clock, purchase, onRetry, tracer = NO_TRACER } = deps;
+  const at = clock.now();
+  const advanced = await inTransaction(
     postgres,
     async (tx) => {
       const now = clock.now();
@@ -66,6 +71,8 @@ export async function advance(deps: AdvanceDeps, calls: readonly Call[], { befor
     },
     { onRetry },
   );
+  traceSteps(tracer, at, advanced.steps);
+  return advanced;
 }
 
 /**

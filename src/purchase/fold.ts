@@ -74,10 +74,10 @@ export class PurchaseFold {
   }
 
   /** A PurchaseRequested: all lines reserved, or rejected. `duplicate`: the purchase is known under another event. */
-  request(event: PurchaseRequested): 'reserved' | 'rejected' | 'duplicate' {
+  request(event: PurchaseRequested, traceparent: string | null = null): 'reserved' | 'rejected' | 'duplicate' {
     const entry = this.touch(event.user_id, event.purchase_id);
     if (entry.saga !== undefined) return 'duplicate';
-    const saga = this.#started(event);
+    const saga = this.#started(event, traceparent);
     const refusal = this.#refusalOf(saga);
     this.#moveLines(saga, event.event_id, (line) => ({ kind: 'P', onHand: 0, held: refusal === undefined ? line.quantity : 0, outcome: refusal === undefined ? 'applied' : 'rejected', cause: refusal ?? 'reserved', occurredAt: event.occurred_at }));
     this.#apply(entry, saga, refusal === undefined ? { fact: 'reserved' } : { fact: 'rejected', reason: refusal });
@@ -85,10 +85,10 @@ export class PurchaseFold {
   }
 
   /** A PurchaseRequested that an operator gave up on: whoever sent it is told, and a replay will know it. */
-  discardRequest(event: PurchaseRequested): void {
+  discardRequest(event: PurchaseRequested, traceparent: string | null = null): void {
     const entry = this.touch(event.user_id, event.purchase_id);
     if (entry.saga !== undefined) return;
-    const saga = this.#started(event);
+    const saga = this.#started(event, traceparent);
     this.#moveLines(saga, event.event_id, () => ({ kind: 'P', onHand: 0, held: 0, outcome: 'dead_lettered', cause: 'discarded', occurredAt: event.occurred_at }));
     this.#apply(entry, saga, { fact: 'rejected', reason: 'discarded' });
   }
@@ -128,7 +128,7 @@ export class PurchaseFold {
     return { operations: entry.operations, listings: entry.listings, covered: entry.covered, now: this.#context.now };
   }
 
-  #started(event: PurchaseRequested): Saga {
+  #started(event: PurchaseRequested, traceparent: string | null): Saga {
     const { now, holdMs } = this.#context;
     return {
       userId: event.user_id,
@@ -144,6 +144,7 @@ export class PurchaseFold {
       reason: null,
       cancelled: false,
       sold: false,
+      traceparent,
     };
   }
 

@@ -2,6 +2,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
+import { traceFields } from '../platform/tracing/index.ts';
 import { DEAD_LETTER_REASONS } from '../records/index.ts';
 import type { HistoryRow } from './fold.ts';
 import type { SagaObserver } from './observer.ts';
@@ -15,7 +16,7 @@ export function sagaMetrics(metrics: Metrics, { clock, logger }: { clock: Clock;
     for (const { saga, fact } of steps) {
       metrics.sagaSteps.inc({ fact: fact.fact });
       if (ENDED.has(saga.state)) metrics.sagaSeconds.observe({ state: saga.state.toLowerCase() }, (now - saga.startedAt) / 1_000);
-      if (fact.fact === 'stuck') logger.error({ userId: saga.userId, purchaseId: saga.purchaseId, why: fact.why }, 'a sale needs an operator; `brx-sync saga show` tells it');
+      if (fact.fact === 'stuck') logger.error({ userId: saga.userId, purchaseId: saga.purchaseId, why: fact.why, ...traceFields(saga.traceparent) }, 'a sale needs an operator; `brx-sync saga show` tells it');
     }
   };
   return {

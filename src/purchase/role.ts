@@ -7,6 +7,7 @@ import type { Codec, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
+import type { Tracer } from '../platform/tracing/index.ts';
 import { Decoder } from '../records/index.ts';
 import type { AdvanceDeps } from './advance.ts';
 import { NOTHING, SAGA_RECORDS, sagaHandler, type SagaResult } from './handle.ts';
@@ -30,6 +31,7 @@ export interface SagaRoleDeps {
   readonly onEnqueued: () => void;
   /** Operations on CardTrader were asked for. */
   readonly onOperations: () => void;
+  readonly tracer?: Tracer;
   readonly onFatal: (error: BrxError) => void;
 }
 
@@ -45,7 +47,7 @@ export interface SagaRole {
 export function createSagaRole(deps: SagaRoleDeps): SagaRole {
   const { config, kafka, postgres, purchase, clock, logger, observer, onFatal } = deps;
   const topic = topicName(deps.topicPrefix, TOPICS.sagaEvents);
-  const advancing: AdvanceDeps = { postgres, clock, purchase, onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind) };
+  const advancing: AdvanceDeps = { postgres, clock, purchase, onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind), ...(deps.tracer !== undefined && { tracer: deps.tracer }) };
   const told = ({ steps, operations }: Pick<SagaResult, 'steps' | 'operations'>, enqueued: number): void => {
     if (enqueued > 0) deps.onEnqueued();
     if (operations > 0 || steps.some(({ fact }) => fact.fact === 'compensating' || fact.fact === 'giving_back')) deps.onOperations();

@@ -54,6 +54,8 @@ export interface Saga {
   readonly cancelled: boolean;
   /** Its stock was taken from on_hand and not given back. */
   readonly sold: boolean;
+  /** Trace the purchase came with, as `traceparent` says it: its records, operations and log lines belong there. */
+  readonly traceparent: string | null;
 }
 
 /** What has happened, as the history says it. Each is one step: one version, one row, one record. */

@@ -17,6 +17,7 @@ interface SagaJson {
   currency: string;
   buyer: string | null;
   lines: { item_id: string; quantity: number; unit_price_cents: number }[];
+  trace: string | null;
 }
 
 const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint`;
@@ -25,7 +26,7 @@ const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::
 const READ_SAGAS = nameStatement(
   `SELECT coalesce(json_agg(json_build_object(
             'n', k.n, 'event', s.event_id, 'started', ${MS('s.started_at')}, 'deadline', ${MS('s.deadline_at')}, 'version', s.version,
-            'cancelled', s.cancelled, 'sold', s.sold, 'state', s.state, 'reason', s.reason, 'currency', s.currency, 'buyer', s.buyer_id, 'lines', s.lines)), '[]')::text AS sagas
+            'cancelled', s.cancelled, 'sold', s.sold, 'state', s.state, 'reason', s.reason, 'currency', s.currency, 'buyer', s.buyer_id, 'lines', s.lines, 'trace', s.traceparent)), '[]')::text AS sagas
      FROM unnest($1::uuid[], $2::uuid[]) WITH ORDINALITY AS k (user_id, purchase_id, n)
      JOIN purchase_sagas AS s ON s.purchase_id = k.purchase_id AND s.user_id = k.user_id`,
   'read_sagas',
@@ -46,7 +47,7 @@ export async function readSagas(tx: Transaction, entries: readonly SagaEntry[]):
 function sagaOf({ userId, purchaseId }: SagaEntry, found: SagaJson): Saga {
   const lines = found.lines.map(({ item_id: itemId, quantity, unit_price_cents: unitPriceCents }): PurchaseLine => ({ itemId, quantity, unitPriceCents }));
   const { version, state, reason, cancelled, sold, currency } = found;
-  return { userId, purchaseId, eventId: found.event, startedAt: found.started, deadlineAt: found.deadline, buyerId: found.buyer, currency, lines, version, state, reason, cancelled, sold };
+  return { userId, purchaseId, eventId: found.event, startedAt: found.started, deadlineAt: found.deadline, buyerId: found.buyer, currency, lines, version, state, reason, cancelled, sold, traceparent: found.trace };
 }
 
 /*
@@ -55,10 +56,10 @@ function sagaOf({ userId, purchaseId }: SagaEntry, found: SagaJson): Saga {
  */
 const WRITE_SAGAS = nameStatement(
   `WITH started AS (
-     INSERT INTO purchase_sagas (user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines)
-     SELECT user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines::jsonb
-       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bool[], $9::bool[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[])
-         AS s (user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines)
+     INSERT INTO purchase_sagas (user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines, traceparent)
+     SELECT user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines::jsonb, traceparent
+       FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::int[], $8::bool[], $9::bool[], $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $39::text[])
+         AS s (user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, cancelled, sold, state, reason, currency, buyer_id, lines, traceparent)
      RETURNING 1),
    stepped AS (
      UPDATE purchase_sagas AS s
@@ -138,6 +139,7 @@ export async function writeSagas(tx: Transaction, fold: PurchaseFold, now: numbe
     uuidArray(freed.map(({ saga }) => saga.userId)),
     uuidArray(freed.map(({ itemId }) => itemId)),
     uuidArray(freed.map(({ saga }) => saga.purchaseId)),
+    textArray(started.map((saga) => saga.traceparent)),
   );
   const expected = { started: started.length, stepped: stepped.length, told: fold.history.length, held: held.length, freed: freed.length };
   for (const [what, count] of Object.entries(expected) as [keyof typeof expected, number][]) {

@@ -23,10 +23,12 @@ export interface SagaRow {
   readonly lines: readonly { readonly item_id: string; readonly quantity: number; readonly unit_price_cents: number }[];
   /** Why it needs an operator, if it does. */
   readonly stuck: string | null;
+  /** Trace it came with. */
+  readonly traceparent: string | null;
 }
 
 const COLUMNS = `s.user_id AS "userId", s.purchase_id AS "purchaseId", s.event_id AS "eventId", s.state, s.reason, s.version, s.cancelled, s.sold, s.started_at AS "startedAt", s.updated_at AS "updatedAt",
-       s.deadline_at AS "deadlineAt", s.next_action_at AS "nextActionAt", s.attempts, s.currency, s.buyer_id AS "buyerId", s.lines,
+       s.deadline_at AS "deadlineAt", s.next_action_at AS "nextActionAt", s.attempts, s.currency, s.buyer_id AS "buyerId", s.lines, s.traceparent,
        CASE WHEN s.state = 'NEEDS_OPERATOR' THEN (SELECT h.detail ->> 'why' FROM purchase_history AS h WHERE h.purchase_id = s.purchase_id AND h.user_id = s.user_id AND h.fact = 'stuck' ORDER BY h.version DESC LIMIT 1) END AS stuck`;
 
 /** Where a list of sales goes on. */

@@ -104,11 +104,11 @@ function outboxMessage({ encoder, topics }: PurchaseContext, message: SagaMessag
   // One call a record: TypeScript ties a name to its value only where both are one type.
   switch (message.record) {
     case 'PurchaseReserved':
-      return userMessage(encoder, topics[message.topic], message.record, message.value);
+      return userMessage(encoder, topics[message.topic], message.record, message.value, message.traceparent);
     case 'PurchaseAdvanced':
-      return userMessage(encoder, topics[message.topic], message.record, message.value);
+      return userMessage(encoder, topics[message.topic], message.record, message.value, message.traceparent);
     case 'PurchaseSettled':
-      return userMessage(encoder, topics[message.topic], message.record, message.value);
+      return userMessage(encoder, topics[message.topic], message.record, message.value, message.traceparent);
   }
 }
 

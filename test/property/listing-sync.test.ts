@@ -37,7 +37,7 @@ class World {
 
   #work(kind: Work['kind'], quantity: number, taken: number | null = null): Work {
     const stock: Stock = { ...BASE, onHand: this.onHand, buffer: this.buffer, eventId: 'e' };
-    const work: Work = { id: 'op', userId: 'u', purchaseId: null, kind, quantity, state: 'PENDING', createdAt: 0, attempts: 0, intent: null, listing: this.listing, listed: true, stock, problem: null, taken, jobId: null, sentAt: null };
+    const work: Work = { id: 'op', userId: 'u', purchaseId: null, kind, quantity, state: 'PENDING', createdAt: 0, attempts: 0, intent: null, listing: this.listing, listed: true, stock, problem: null, taken, jobId: null, sentAt: null, traceparent: null };
     return { ...work, quantity: copiesMoved(work) };
   }
 

@@ -32,7 +32,7 @@ export const listing = (given: Partial<Listing> = {}): Listing => ({
 });
 
 /** A TAKE of 2 copies for a sale, never sent. */
-export const work = (given: Partial<Work> = {}): Work => ({ id: OURS, userId: USER, purchaseId: uuid(2), kind: 'TAKE', quantity: 2, state: 'PENDING', createdAt: NOON + 10_000, attempts: 0, intent: null, listing: listing(), listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null, ...given });
+export const work = (given: Partial<Work> = {}): Work => ({ id: OURS, userId: USER, purchaseId: uuid(2), kind: 'TAKE', quantity: 2, state: 'PENDING', createdAt: NOON + 10_000, attempts: 0, intent: null, listing: listing(), listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null, traceparent: null, ...given });
 
 /** 5 copies were read ten seconds after NOON, 3 are to be left. */
 export const intent = (given: Partial<Intent> = {}): Intent => ({ productId: PRODUCT, readAt: NOON + 10_000, before: 5, target: 3, marked: true, siblings: null, ...given });

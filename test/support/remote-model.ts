@@ -82,7 +82,7 @@ export class RemoteModel {
 
   /** Carries it out until it is settled; then whatever else that made necessary. */
   async settle({ kind, quantity }: Asked): Promise<Settled> {
-    let work: Work = { id: uuid((this.#ids += 1)), userId: USER, purchaseId: kind === 'LOWER' ? null : uuid(2), kind, quantity, state: 'PENDING', createdAt: this.#now, attempts: 0, intent: null, listing: this.listing, listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null };
+    let work: Work = { id: uuid((this.#ids += 1)), userId: USER, purchaseId: kind === 'LOWER' ? null : uuid(2), kind, quantity, state: 'PENDING', createdAt: this.#now, attempts: 0, intent: null, listing: this.listing, listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null, traceparent: null };
     const evidence: Evidence[] = [];
     for (let round = 1; round <= ROUNDS; round += 1) {
       let sent = null as Intent | null;

@@ -144,6 +144,7 @@ describe('what is refused', () => {
     ['replicas without a primary', { BRX_MYSQL_REPLICA_URLS: 'mysql://h/d' }, /BRX_MYSQL_URL must be set when BRX_MYSQL_REPLICA_URLS is/],
     ['fewer connections to MySQL than its servers need', { BRX_MYSQL_URL: 'mysql://h/d', BRX_MYSQL_REPLICA_URLS: 'mysql://i/d,mysql://j/d', BRX_MYSQL_POOL_MAX: '5' }, /BRX_MYSQL_POOL_MAX must be at least two for the primary and two for each replica/],
     ['unknown blueprints believed longer than known ones', { BRX_CATALOGUE_TTL_MS: '1000', BRX_CATALOGUE_UNKNOWN_TTL_MS: '1001' }, /BRX_CATALOGUE_UNKNOWN_TTL_MS must not be above BRX_CATALOGUE_TTL_MS/],
+    ['secret headers in clear over the network', { BRX_OTLP_ENDPOINT: 'http://otel-collector:4318', BRX_OTLP_HEADERS: 'authorization=x' }, /BRX_OTLP_ENDPOINT must be https where BRX_OTLP_HEADERS are sent along/],
     ['HTTP beyond loopback', { BRX_HTTP_HOST: '0.0.0.0' }, /BRX_HTTP_TOKEN must be set when BRX_HTTP_HOST is not a loopback address/],
     ['HTTP on a name that only begins like loopback', { BRX_HTTP_HOST: '127.0.0.1.example.com' }, /BRX_HTTP_TOKEN must be set/],
   ])('%s', (_what, environment, problem) => {
@@ -160,11 +161,33 @@ describe('what is refused', () => {
   });
 });
 
+describe('the receiver of spans', () => {
+  test('none by default; its address has no slash at its end, its headers are decoded, their names lower-case', () => {
+    expect(readConfig(minimal).tracing).toEqual({ endpoint: undefined, headers: {}, ratio: 0 });
+    expect(readConfig({ ...minimal, BRX_OTLP_ENDPOINT: 'https://collector.example/otlp/', BRX_OTLP_HEADERS: 'Authorization=Basic%20YTpi, x-tenant = a%2Cb', BRX_TRACE_RATIO: '0.25' }).tracing).toEqual({
+      endpoint: 'https://collector.example/otlp',
+      headers: { authorization: 'Basic YTpi', 'x-tenant': 'a,b' },
+      ratio: 0.25,
+    });
+    expect(readConfig({ ...minimal, BRX_OTLP_ENDPOINT: 'http://otel-collector:4318' }).tracing.endpoint).toBe('http://otel-collector:4318');
+  });
+
+  test.each([['ftp://h'], ['h:4318'], ['https://user:hush@h'], ['https://h/?key=hush'], ['https://h/#hush']])('not %s, and what it holds is not repeated', (endpoint) => {
+    const { message } = refusal({ BRX_OTLP_ENDPOINT: endpoint });
+    expect(message).toContain('BRX_OTLP_ENDPOINT must be');
+    expect(message).not.toContain('hush');
+  });
+
+  test.each(['hush', 'name=', 'a b=c', 'a=b c', 'a=%zz', 'a=%0d%0aevil:%201', 'a=%C3%A9'])('no headers like %s', (headers) => {
+    expect(refusal({ BRX_OTLP_HEADERS: headers }).message).toMatch(/BRX_OTLP_HEADERS must be name=value/);
+  });
+});
+
 describe('secrets', () => {
   const secrets = Object.entries(VARIABLES).flatMap(([name, variable]) => ('secret' in variable ? [name] : []));
 
   test('are the variables that hold one', () => {
-    expect(secrets).toEqual(['BRX_KAFKA_SASL_PASSWORD', 'BRX_SCHEMA_REGISTRY_PASSWORD', 'BRX_DATABASE_URL', 'BRX_DATABASE_REPLICA_URLS', 'BRX_REDIS_URL', 'BRX_MYSQL_URL', 'BRX_MYSQL_REPLICA_URLS', 'BRX_SECRET_KEYS', 'BRX_SELLER_TOKEN', 'BRX_HTTP_TOKEN']);
+    expect(secrets).toEqual(['BRX_KAFKA_SASL_PASSWORD', 'BRX_SCHEMA_REGISTRY_PASSWORD', 'BRX_DATABASE_URL', 'BRX_DATABASE_REPLICA_URLS', 'BRX_REDIS_URL', 'BRX_MYSQL_URL', 'BRX_MYSQL_REPLICA_URLS', 'BRX_SECRET_KEYS', 'BRX_SELLER_TOKEN', 'BRX_HTTP_TOKEN', 'BRX_OTLP_HEADERS']);
     for (const name of Object.keys(VARIABLES)) if (/PASSWORD|TOKEN|SECRET|KEY/.test(name)) expect(secrets).toContain(name);
   });
 
@@ -179,12 +202,12 @@ describe('secrets', () => {
 
   test.each(secrets)('%s may be a file', (name) => {
     const file = join(directory, name);
-    const values: Record<string, string> = { BRX_DATABASE_URL: 'postgresql://brx:p@h/d', BRX_DATABASE_REPLICA_URLS: 'postgresql://brx:p@r/d', BRX_REDIS_URL: 'redis://:p@h/0', BRX_MYSQL_URL: 'mysql://brx:p@h/d', BRX_MYSQL_REPLICA_URLS: 'mysql://brx:p@h/d', BRX_SECRET_KEYS: `k:0815${'A'.repeat(39)}=` };
+    const values: Record<string, string> = { BRX_DATABASE_URL: 'postgresql://brx:p@h/d', BRX_DATABASE_REPLICA_URLS: 'postgresql://brx:p@r/d', BRX_REDIS_URL: 'redis://:p@h/0', BRX_MYSQL_URL: 'mysql://brx:p@h/d', BRX_MYSQL_REPLICA_URLS: 'mysql://brx:p@h/d', BRX_SECRET_KEYS: `k:0815${'A'.repeat(39)}=`, BRX_OTLP_HEADERS: 'authorization=out-of-the-file-0815' };
     const value = values[name] ?? 'out-of-the-file-0815';
     writeFileSync(file, `${value}\n`);
     const { [name as 'BRX_DATABASE_URL']: _given, ...rest } = minimal;
     const beside: Record<string, string> = name.startsWith('BRX_KAFKA_SASL') ? { BRX_KAFKA_SASL_MECHANISM: 'plain', BRX_KAFKA_SASL_USERNAME: 'u' } : name === 'BRX_MYSQL_REPLICA_URLS' ? { BRX_MYSQL_URL: 'mysql://brx@h/primary' } : {};
-    const shown = value.replace(/^k:/, '');
+    const shown = value.replace(/^(k:|authorization=)/, '');
     expect(JSON.stringify(readConfig({ ...rest, ...beside, [`${name}_FILE`]: file }))).toContain(shown);
     // The variable itself wins, so that one can be overridden at hand.
     expect(JSON.stringify(readConfig({ ...rest, ...beside, [`${name}_FILE`]: file, [name]: value.replace('p@', 'q@').replace('0815', '4711') }))).not.toContain(shown);

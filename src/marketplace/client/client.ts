@@ -1,6 +1,7 @@
 import { BrxError } from '../../errors.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { PoolState } from '../../platform/metrics.ts';
+import { NO_SPAN, NO_TRACER, within, type Span, type TraceContext, type Tracer } from '../../platform/tracing/index.ts';
 import { packageVersion } from '../../platform/version.ts';
 import type { Bucket } from '../buckets.ts';
 import { ENDPOINTS, type Endpoint } from './endpoints.ts';
@@ -27,6 +28,8 @@ export interface Caller {
   readonly may?: () => boolean;
   /** Sent as `x-request-id` of a write, so that it can be found at CardTrader. */
   readonly operationId?: string;
+  /** Span the call is part of. It is not sent: whose trace this is, is none of CardTrader's business. */
+  readonly trace?: TraceContext;
 }
 
 export interface ClientConfig {
@@ -54,6 +57,8 @@ export interface ClientDeps {
   /** Awaited before each request: the rate limiter. Rejects only when the signal is aborted, or when it is broken. */
   readonly gate: (call: { userId: string; bucket: Bucket; signal?: AbortSignal }) => Promise<void>;
   readonly observe?: (observation: Observation) => void;
+  /** Of the spans of calls that are part of one; none by default. */
+  readonly tracer?: Tracer;
 }
 
 /** A product as read: null when CardTrader certainly has it no more. */
@@ -83,14 +88,23 @@ export type CardTraderClient = ReturnType<typeof createClient>;
  * CardTrader's API, typed. Every call is sent at most once and answers with an `Outcome`; it throws only for a request that cannot
  * be meant (a BrxError) and for what its hooks throw.
  */
-export function createClient(config: ClientConfig, { clock, gate, observe }: ClientDeps) {
+export function createClient(config: ClientConfig, { clock, gate, observe, tracer = NO_TRACER }: ClientDeps) {
   const transport = createTransport(config, clock);
   const userAgent = `brx-sync/${packageVersion()}`;
+  const server = new URL(config.url).hostname;
 
   async function call<T>(endpoint: Endpoint, caller: Caller, parts: { path: string; body?: unknown; timeoutMs?: number; maxBytes?: number; read: (body: unknown) => Read<T>; stream?: Stream<T> }): Promise<Outcome<T>> {
     const { method, bucket, write } = ENDPOINTS[endpoint];
     const { userId, token, signal, until, may, operationId } = caller;
-    const outcome = await attempt();
+    const span = spanOf(endpoint, caller);
+    const begunAt = clock.monotonic();
+    const outcome = await within(span, attempt, (result) => ({
+      'brx.outcome': result.outcome,
+      'brx.reason': result.outcome === 'applied' ? undefined : result.reason,
+      'http.response.status_code': result.status ?? undefined,
+      // Of its whole time the part in which it waited for its turn.
+      'brx.waited_ms': Math.round(clock.monotonic() - begunAt - result.durationMs),
+    }));
     observe?.({ endpoint, outcome: outcome.outcome, reason: outcome.outcome === 'applied' ? '' : outcome.reason, status: outcome.status, durationMs: outcome.durationMs });
     return outcome;
 
@@ -127,6 +141,12 @@ export function createClient(config: ClientConfig, { clock, gate, observe }: Cli
       });
       return verdict(exchange, { bucket, read: parts.read, streamed: parts.stream?.end, token, durationMs: clock.monotonic() - begun, now: clock.now() });
     }
+  }
+
+  /** Calls of nobody's operation have none. */
+  function spanOf(endpoint: Endpoint, { trace, operationId }: Caller): Span {
+    if (trace === undefined) return NO_SPAN;
+    return tracer.start({ name: `CardTrader ${endpoint}`, kind: 'client', parent: trace, attributes: { 'http.request.method': ENDPOINTS[endpoint].method, 'server.address': server, 'brx.endpoint': endpoint, 'brx.operation_id': operationId } });
   }
 
   /** Products of the seller; unfiltered this may take minutes. `unread` entries are part of the stock and must not be taken for absent. */

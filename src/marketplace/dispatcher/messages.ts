@@ -2,7 +2,10 @@ import type { RecordName, RecordOf } from '../../contract/index.ts';
 import type { Result, Work } from './work.ts';
 
 /** A record that tells a sale what became of its operation. */
-export type RemoteStockMessage = { [Name in RemoteStockRecord]: { readonly record: Name; readonly value: RecordOf<Name> } }[RemoteStockRecord];
+export type RemoteStockMessage = { [Name in RemoteStockRecord]: { readonly record: Name; readonly value: RecordOf<Name> } }[RemoteStockRecord] & {
+  /** Of the sale: sent as a header. */
+  readonly traceparent: string | null;
+};
 export const REMOTE_STOCK_RECORDS = ['RemoteStockTaken', 'RemoteStockRefused', 'RemoteStockReturned', 'RemoteStockUnknown'] as const satisfies readonly RecordName[];
 type RemoteStockRecord = (typeof REMOTE_STOCK_RECORDS)[number];
 
@@ -11,20 +14,20 @@ type RemoteStockRecord = (typeof REMOTE_STOCK_RECORDS)[number];
  * the operation, what became of it and the attempt, so that a result recorded twice tells the same. Pure.
  */
 export function messageOf(work: Work, result: Result, now: number, derive: (ms: number, name: string) => string): RemoteStockMessage | undefined {
-  const { purchaseId, userId, listing, kind, quantity, id, createdAt, attempts, state } = work;
+  const { purchaseId, userId, listing, kind, quantity, id, createdAt, attempts, state, traceparent } = work;
   if (purchaseId === null) return undefined;
   const identity = { event_id: derive(createdAt, `operation/${userId}/${id}/${result.to}/${attempts}`), purchase_id: purchaseId, user_id: userId, operation_id: id, item_id: listing.itemId };
   const productId = result.listing?.productId ?? listing.productId;
   if (productId === 0) return undefined; // never listed, so there is nothing to name: the sale sees it when it looks again
   switch (result.to) {
     case 'APPLIED':
-      return { record: kind === 'RETURN' ? 'RemoteStockReturned' : 'RemoteStockTaken', value: { ...identity, product_id: productId, quantity, occurred_at: now } };
+      return { traceparent, record: kind === 'RETURN' ? 'RemoteStockReturned' : 'RemoteStockTaken', value: { ...identity, product_id: productId, quantity, occurred_at: now } };
     case 'REFUSED':
-      return { record: 'RemoteStockRefused', value: { ...identity, product_id: productId, reason: result.reason ?? 'refused', occurred_at: now } };
+      return { traceparent, record: 'RemoteStockRefused', value: { ...identity, product_id: productId, reason: result.reason ?? 'refused', occurred_at: now } };
     case 'NEEDS_OPERATOR':
-      return { record: 'RemoteStockUnknown', value: { ...identity, product_id: productId, reason: 'needs_operator', occurred_at: now } };
+      return { traceparent, record: 'RemoteStockUnknown', value: { ...identity, product_id: productId, reason: 'needs_operator', occurred_at: now } };
     case 'UNKNOWN':
-      return state === 'PENDING' ? { record: 'RemoteStockUnknown', value: { ...identity, product_id: productId, reason: 'answer_lost', occurred_at: now } } : undefined;
+      return state === 'PENDING' ? { traceparent, record: 'RemoteStockUnknown', value: { ...identity, product_id: productId, reason: 'answer_lost', occurred_at: now } } : undefined;
     case 'PENDING':
       return undefined;
   }

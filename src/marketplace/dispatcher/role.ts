@@ -5,6 +5,7 @@ import type { Clock } from '../../platform/clock.ts';
 import { randomUuid } from '../../platform/ids.ts';
 import { createEncoder, type Registry } from '../../platform/kafka/index.ts';
 import type { Postgres } from '../../platform/postgres/index.ts';
+import type { Tracer } from '../../platform/tracing/index.ts';
 import type { Access } from '../access.ts';
 import { Dispatcher } from './dispatcher.ts';
 import { REMOTE_STOCK_RECORDS } from './messages.ts';
@@ -19,10 +20,11 @@ export interface DispatcherRoleDeps {
   readonly clock: Clock;
   readonly observer: DispatcherObserver;
   readonly onEnqueued: () => void;
+  readonly tracer?: Tracer;
   readonly onFatal: (error: BrxError) => void;
 }
 
-export function createDispatcher({ config: { dispatcher, marketplace }, topicPrefix, registry, postgres, access, clock, observer, onEnqueued, onFatal }: DispatcherRoleDeps): Dispatcher {
+export function createDispatcher({ config: { dispatcher, marketplace }, topicPrefix, registry, postgres, access, clock, observer, onEnqueued, tracer, onFatal }: DispatcherRoleDeps): Dispatcher {
   return new Dispatcher({
     postgres,
     clock,
@@ -42,6 +44,7 @@ export function createDispatcher({ config: { dispatcher, marketplace }, topicPre
     keyring: access.keyring,
     observer,
     onEnqueued,
+    ...(tracer !== undefined && { tracer }),
     onFatal,
   });
 }

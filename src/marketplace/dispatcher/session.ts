@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import { faultPoint } from '../../platform/fault-points.ts';
+import { NO_TRACER, type TraceContext, type Tracer } from '../../platform/tracing/index.ts';
 import type { CardTraderClient, Caller, Outcome } from '../client/index.ts';
 import type { RateLimiter } from '../limiter/index.ts';
 import { askPatiently, slowDown } from '../patience.ts';
@@ -12,6 +13,7 @@ import { looksOf } from './looks.ts';
 import type { DispatcherObserver } from './observer.ts';
 import { ordersOf } from './orders.ts';
 import type { Reply, Request } from './store.ts';
+import { tracedOperation } from './trace.ts';
 import { wholeStockOf } from './whole-stock.ts';
 import type { Evidence, Intent, Result, Work } from './work.ts';
 
@@ -34,6 +36,8 @@ export interface SessionDeps {
   /** Whether no other seller can be taken on while this one is worked for. */
   readonly crowded: () => boolean;
   readonly onEnqueued: () => void;
+  /** Of the spans of sales' operations; none by default. */
+  readonly tracer?: Tracer;
   readonly onFatal: (error: unknown) => void;
 }
 
@@ -225,7 +229,7 @@ export class Session {
 
   async #carryOut(work: Work): Promise<void> {
     try {
-      this.#settle(work, await carryOut(this.#desk(), work));
+      this.#settle(work, await tracedOperation(this.#deps.tracer ?? NO_TRACER, work, (trace) => carryOut(this.#desk(trace), work)));
     } catch (error) {
       this.#deps.onFatal(error);
     }
@@ -236,14 +240,14 @@ export class Session {
     this.#commit();
   }
 
-  #desk(): Desk {
+  #desk(trace?: TraceContext): Desk {
     const { client, clock, quarantineMs, dataFieldLength, jobPatienceMs } = this.#deps;
     return {
       client,
       clock,
       quarantineMs,
       dataFieldLength,
-      caller: (operationId) => this.#caller(operationId),
+      caller: (operationId) => this.#caller(operationId, trace),
       read: (ask) => this.#read(ask),
       heard: (outcome) => this.#heard(outcome),
       orders: this.#orders,
@@ -272,8 +276,8 @@ export class Session {
     };
   }
 
-  #caller(operationId?: string): Caller {
-    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may: () => this.mayCall, ...(operationId !== undefined && { operationId }) };
+  #caller(operationId?: string, trace?: TraceContext): Caller {
+    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may: () => this.mayCall, ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
   }
 
   #read<T>(ask: () => Promise<Outcome<T>>): Promise<Outcome<T>> {

@@ -129,12 +129,12 @@ function encoded({ encoder, sagaEvents }: StoreDeps, message: NonNullable<Return
   // One call a record: TypeScript ties a name to its value only where both are one type.
   switch (message.record) {
     case 'RemoteStockTaken':
-      return userMessage(encoder, sagaEvents, message.record, message.value);
+      return userMessage(encoder, sagaEvents, message.record, message.value, message.traceparent);
     case 'RemoteStockReturned':
-      return userMessage(encoder, sagaEvents, message.record, message.value);
+      return userMessage(encoder, sagaEvents, message.record, message.value, message.traceparent);
     case 'RemoteStockRefused':
-      return userMessage(encoder, sagaEvents, message.record, message.value);
+      return userMessage(encoder, sagaEvents, message.record, message.value, message.traceparent);
     case 'RemoteStockUnknown':
-      return userMessage(encoder, sagaEvents, message.record, message.value);
+      return userMessage(encoder, sagaEvents, message.record, message.value, message.traceparent);
   }
 }

@@ -23,6 +23,7 @@ interface WorkRow {
   blueprintId: number | null;
   sentAt: number | null;
   jobId: string | null;
+  traceparent: string | null;
   taken: number | null;
   itemId: string;
   listing: Listing | null;
@@ -36,6 +37,7 @@ const MS = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::
 const ABOUT = `
           w.operation_id AS id, w.user_id AS "userId", w.item_id AS "itemId", w.purchase_id AS "purchaseId", w.kind, w.quantity, w.state, ${MS('w.created_at')} AS "createdAt", w.attempts,
           w.product_id::float8 AS "productId", ${MS('w.read_at')} AS "readAt", w.before, w.target, w.marked, w.siblings, ${MS('w.sent_at')} AS "sentAt", w.job_id AS "jobId", w.blueprint_id::float8 AS "blueprintId",
+          CASE WHEN w.purchase_id IS NOT NULL THEN (SELECT z.traceparent FROM purchase_sagas AS z WHERE z.purchase_id = w.purchase_id AND z.user_id = w.user_id) END AS traceparent,
           CASE WHEN w.returns IS NOT NULL THEN (SELECT t.taken FROM marketplace_operations AS t WHERE t.operation_id = w.returns) END AS taken,
           CASE WHEN l.item_id IS NOT NULL THEN json_build_object('userId', l.user_id, 'itemId', l.item_id, 'productId', l.product_id, 'blueprintId', l.blueprint_id, 'quantity', l.quantity,
             'priceCents', l.price_cents, 'currency', l.currency, 'confirmedAt', ${MS('l.confirmed_at')}, 'operationId', l.operation_id, 'gone', l.gone,
@@ -144,8 +146,8 @@ function grouped(length: number, rows: readonly WorkRow[]): Work[][] {
 
 function workOf({ productId, readAt, before, target, marked, siblings, blueprintId, ...row }: WorkRow): Work {
   const intent = readAt === null || before === null || target === null || marked === null ? null : { productId, readAt, before, target, marked, siblings, blueprintId };
-  const { id, userId, itemId, purchaseId, kind, quantity, state, createdAt, attempts, listing, stock, problem, taken, jobId, sentAt } = row;
-  return { id, userId, purchaseId, kind, quantity, state, createdAt, attempts, intent, listing: listing ?? neverListed(userId, itemId, createdAt), listed: listing !== null, stock, problem, taken, jobId, sentAt };
+  const { id, userId, itemId, purchaseId, kind, quantity, state, createdAt, attempts, listing, stock, problem, taken, jobId, sentAt, traceparent } = row;
+  return { id, userId, purchaseId, kind, quantity, state, createdAt, attempts, intent, listing: listing ?? neverListed(userId, itemId, createdAt), listed: listing !== null, stock, problem, taken, jobId, sentAt, traceparent };
 }
 
 const neverListed = (userId: string, itemId: string, at: number): Listing => ({

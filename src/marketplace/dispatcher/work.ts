@@ -30,6 +30,8 @@ export interface Work {
   readonly jobId: string | null;
   /** Milliseconds since 1970, when it was sent last. */
   readonly sentAt: number | null;
+  /** Of its sale; null: it has none, or nobody's. */
+  readonly traceparent: string | null;
 }
 
 /** What is written down before a call that may change something. */

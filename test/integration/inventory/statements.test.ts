@@ -69,7 +69,7 @@ sale.purchases.request(purchase({ user_id: event.user_id, lines: [{ item_id: eve
 const seller = { userId: event.user_id, epoch: 1 };
 const sealed = { keyId: 'k', bytes: new Uint8Array(3) };
 const listing: Listing = { userId: event.user_id, itemId: event.item_id, productId: 1, blueprintId: 2, quantity: 3, priceCents: 4, currency: 'EUR', confirmedAt: 5, operationId: null, gone: false, product: { name: null, description: null, userDataField: null, graded: null, properties: {} }, soldLines: [6], mismatch: null, unaccounted: 0 };
-const due: Work = { id: event.event_id, userId: event.user_id, purchaseId: null, kind: 'LOWER', quantity: 1, state: 'PENDING', createdAt: 1, attempts: 0, intent: null, listing, listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null };
+const due: Work = { id: event.event_id, userId: event.user_id, purchaseId: null, kind: 'LOWER', quantity: 1, state: 'PENDING', createdAt: 1, attempts: 0, intent: null, listing, listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null, traceparent: null };
 const claim = { jobId: event.event_id, owner: event.user_id, epoch: 1 };
 const arrived = { jobId: event.event_id, chunk: 0, eventId: event.event_id };
 const operation = { id: event.event_id, itemId: event.item_id, kind: 'TAKE', quantity: 1, state: 'PENDING', returns: null, reason: null } as const;

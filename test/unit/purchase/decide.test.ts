@@ -17,6 +17,7 @@ const saga = (state: State, given: Partial<Saga> = {}): Saga => ({
   startedAt: NOW - 1_000,
   currency: 'EUR',
   buyerId: null,
+  traceparent: null,
   lines: [
     { itemId: A, quantity: 2, unitPriceCents: 100 },
     { itemId: B, quantity: 1, unitPriceCents: 50 },

@@ -25,7 +25,7 @@ const wants = (...lines: [string, number][]) => purchase({ user_id: USER, lines:
 /** A saga as the database had it, in that state, over the items of `lines`. */
 function stored(both: { stock: StockFold; purchases: PurchaseFold }, state: Saga['state'], lines: [string, number][], given: Partial<Saga> = {}, operations: Operation[] = []): SagaEntry {
   const entry = both.purchases.touch(USER, uuid(50));
-  entry.saga = { userId: USER, purchaseId: uuid(50), eventId: uuid(51), startedAt: NOW - 5_000, currency: 'EUR', buyerId: null, lines: lines.map(([itemId, quantity]) => ({ itemId, quantity, unitPriceCents: 5 })), deadlineAt: NOW + 60_000, version: 4, state, reason: null, cancelled: false, sold: state === 'CONFIRMED', ...given };
+  entry.saga = { userId: USER, purchaseId: uuid(50), eventId: uuid(51), startedAt: NOW - 5_000, currency: 'EUR', buyerId: null, lines: lines.map(([itemId, quantity]) => ({ itemId, quantity, unitPriceCents: 5 })), deadlineAt: NOW + 60_000, version: 4, state, reason: null, cancelled: false, sold: state === 'CONFIRMED', traceparent: null, ...given };
   entry.storedVersion = 4;
   entry.operations = operations;
   return entry;
@@ -39,9 +39,19 @@ describe('a purchase', () => {
     expect([item(both, A), item(both, B)]).toMatchObject([{ onHand: 5, held: 2 }, { onHand: 1, held: 1 }]);
     expect(both.purchases.holds.map(({ line: { itemId, quantity } }) => [itemId, quantity])).toEqual([[A, 2], [B, 1]]);
     expect(both.purchases.messages).toEqual([
-      { topic: 'sagaEvents', record: 'PurchaseReserved', value: expect.objectContaining({ purchase_id: event.purchase_id, user_id: USER, lines: [{ item_id: A, quantity: 2 }, { item_id: B, quantity: 1 }], hold_expires_at: NOW + 900_000 }) as unknown },
+      { traceparent: null, topic: 'sagaEvents', record: 'PurchaseReserved', value: expect.objectContaining({ purchase_id: event.purchase_id, user_id: USER, lines: [{ item_id: A, quantity: 2 }, { item_id: B, quantity: 1 }], hold_expires_at: NOW + 900_000 }) as unknown },
     ]);
     expect(both.purchases.history).toMatchObject([{ fact: { fact: 'reserved' }, saga: { version: 1, state: 'RESERVED' } }]);
+  });
+
+  test('with a trace: every record of the sale names it, whatever comes next', () => {
+    const both = stocked({ [A]: 5 });
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const event = wants([A, 2]);
+    both.purchases.request(event, traceparent);
+    both.purchases.stimulate(both.purchases.touch(USER, event.purchase_id), { kind: 'look' });
+    expect(both.purchases.messages.map((message) => [message.record, message.traceparent])).toEqual([['PurchaseReserved', traceparent], ['PurchaseSettled', traceparent]]);
+    expect(both.purchases.entries[0]?.saga?.traceparent).toBe(traceparent);
   });
 
   test('of all there is leaves none available, and the next one is rejected', () => {
