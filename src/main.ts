@@ -32,9 +32,7 @@ export async function runProcess(config: Config, options: { roles: readonly Role
   const failure = await end.reached;
   flow.draining();
 
-  const stopped = stopAll(flow.services)
-    .then(() => flow.close())
-    .then(() => tracing.close()); // last: what the stop itself has done is told, too
+  const stopped = stopAll(flow.services).then(() => flow.close());
   const inTime = new AbortController();
   const late = systemClock.sleep(config.shutdownTimeoutMs, inTime.signal).then(() => {
     throw new BrxError('BRX_STOP_TIMEOUT', `not stopped within ${config.shutdownTimeoutMs} ms`, { remedy: 'nothing is lost: what was not committed is read again; raise BRX_SHUTDOWN_TIMEOUT_MS if this is usual' });
@@ -42,6 +40,8 @@ export async function runProcess(config: Config, options: { roles: readonly Role
   late.catch(() => undefined); // it loses the race, as a rule
   try {
     await Promise.race([stopped, late]);
+    // Last, so that what the stop itself has done is told; that spans are not taken makes no stop late.
+    await Promise.race([tracing.close(), late.catch(() => undefined)]);
   } catch (error) {
     // The first failure is the one to report; a stop that fails after it only adds to the log.
     if (failure === undefined) throw error;

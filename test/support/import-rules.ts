@@ -31,13 +31,14 @@ const PURE = [
   /^src\/inventory\/fold[^/]*\.ts$/,
   /^src\/purchase\/(?:saga|decide|evolve|fold|messages)\.ts$/,
   /^src\/marketplace\/client\/(?:error-body|job|json-list|lenient|marker|order|outcome|product|text|token|verdict)\.ts$/,
+  /^src\/platform\/tracing\/(?:traceparent|settings)\.ts$/,
   /^src\/orders\/(?:ledger|decide|relisted|effects|words)\.ts$/,
   /^src\/marketplace\/limiter\/(?:adaptive|ahead|local|mode|rules|window)\.ts$/,
 ];
 const PURE_PACKAGES = ['zod'];
 const KAFKAJS = [/^src\/platform\//];
 /** Other clients of the network, each with the one folder that knows its traps. */
-const CLIENTS: Readonly<Record<string, string>> = { undici: 'src/marketplace/client/', ioredis: 'src/platform/redis/', mysql2: 'src/platform/mysql/' };
+const CLIENTS: Readonly<Record<string, string>> = { undici: 'src/marketplace/client/', ioredis: 'src/platform/redis/', mysql2: 'src/platform/mysql/', '@opentelemetry': 'src/platform/tracing/' };
 const SQL = /^\s*(?:SELECT|INSERT\s+INTO|UPDATE|DELETE\s+FROM|WITH|CREATE|ALTER|DROP|TRUNCATE)\s/;
 const CLOCK = /\bDate\.now\b|\bnew Date\(\s*\)|(?<![.\w])Date\(\)|\bMath\.random\b|(?<![.\w])(?:setTimeout|setInterval)\s*\(|\bperformance\.now\b|\bprocess\.hrtime\b|\bAbortSignal\.timeout\b|\brandom(?:UUID|Bytes|Int)\b/g;
 

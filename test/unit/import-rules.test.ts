@@ -68,6 +68,7 @@ describe('each rule catches its violation', () => {
     ['clients', 'undici outside the CardTrader client', { 'src/http/a.ts': "import { request } from 'undici';" }, 'src/http/a.ts:1'],
     ['clients', 'mysql2 outside platform/mysql', { 'src/catalogue/a.ts': "import { createPool } from 'mysql2/promise';" }, 'src/catalogue/a.ts:1'],
     ['clients', 'ioredis outside platform/redis', { 'src/marketplace/limiter/a.ts': "import type { Redis } from 'ioredis';" }, 'src/marketplace/limiter/a.ts:1'],
+    ['clients', 'OpenTelemetry outside platform/tracing, even as a type', { 'src/ingest/a.ts': "import type { Span } from '@opentelemetry/api';" }, 'src/ingest/a.ts:1'],
     ['pure', 'the verdict on an answer imports Node', { 'src/marketplace/client/verdict.ts': "import { x } from 'node:crypto';" }, 'src/marketplace/client/verdict.ts:1'],
     ['kafkajs', 'kafkajs in a feature, even as a type', { 'src/operations/lag/a.ts': "import type { Kafka } from 'kafkajs';" }, 'src/operations/lag/a.ts:1'],
     ['length', 'a file of 401 lines', { 'stack/a.ts': 'x;\n'.repeat(401) }, 'stack/a.ts:402'],
