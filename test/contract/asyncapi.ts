@@ -38,7 +38,7 @@ function message(name: RecordName): object {
       type: 'object',
       properties: {
         'brx-event-id': { type: 'string', format: 'uuid', description: 'The event_id.' },
-        traceparent: { type: 'string', description: 'W3C Trace Context, if there is one.' },
+        traceparent: { type: 'string', description: 'W3C Trace Context, level 1, if there is one. Of a PurchaseRequested it is sent on with everything the sale publishes; one that is malformed counts as none.' },
       },
     },
     bindings: { kafka: { key: { type: 'string', format: 'uuid', description: 'The user_id: it decides the order. Partitioner: murmur2, as in every Java client.' }, schemaIdLocation: 'payload', schemaIdPayloadEncoding: 'confluent' } },

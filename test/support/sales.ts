@@ -6,6 +6,7 @@ import { buildFlow, type Flow } from '../../src/flow.ts';
 import { systemClock, type Clock } from '../../src/platform/clock.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { startAll, stopAll } from '../../src/platform/service.ts';
+import { openTracing } from '../../src/platform/tracing/index.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
 import { bytesOf, type MarketplaceEvent } from './ingest.ts';
 import { stackUrls } from './stack.ts';
@@ -74,7 +75,8 @@ export async function createSaleWorld(options: { database?: TestDatabase } = {})
     async start(roles, env = {}, clock = systemClock) {
       const fatal: BrxError[] = [];
       const config = readConfig({ ...world.environment, ...env });
-      const flow = buildFlow(config, { roles, logger: silentLogger, clock, onFatal: (error) => void fatal.push(error) });
+      const tracing = await openTracing(config.tracing, { clock, logger: silentLogger });
+      const flow = buildFlow(config, { roles, logger: silentLogger, clock, tracing, onFatal: (error) => void fatal.push(error) });
       await startAll(flow.services);
       const started: RunningFlow = {
         flow,
@@ -83,6 +85,7 @@ export async function createSaleWorld(options: { database?: TestDatabase } = {})
           running.delete(started);
           await stopAll(flow.services);
           await flow.close();
+          await tracing.close();
         },
       };
       running.add(started);

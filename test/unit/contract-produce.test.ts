@@ -34,6 +34,7 @@ describe('a line', () => {
     ['a mistyped field', line({ prise_cents: 1 }), /^unknown field "prise_cents"$/],
     ['a broken rule', line({ quantity: -1 }), /^quantity: SET needs 0 or more/],
     ['another key', line({}, { key: 'x' }), /^key: "x" is not the user_id/],
+    ['a traceparent nobody would understand', line({}, { traceparent: '00-abc-def-01' }), /^traceparent: "00-abc-def-01" is not one of W3C Trace Context/],
     ['raw bytes without the flag', '{"raw":"AAAA","key":"x"}', /only with --allow-raw/],
     ['a property __proto__', `{"record":"InventoryChanged","value":{"properties":{"__proto__":"x"},${JSON.stringify(event).slice(1)}}`, /__proto__/],
   ])('%s is refused', (_what, text, problem) => {
@@ -46,6 +47,7 @@ describe('a line', () => {
     ['a tombstone', '{"raw":null,"key":null}', { kind: 'raw', bytes: null, schema: null, key: null }],
     ['raw bytes behind a schema', '{"raw":"AQ==","schema":"InventoryChanged","key":"x"}', { kind: 'raw', bytes: Buffer.from([1]), schema: 'InventoryChanged', key: 'x' }],
     ['another key', line({}, { key: 'x' }), { kind: 'record', key: 'x' }],
+    ['a broken traceparent', line({}, { traceparent: '00-abc-def-01' }), { kind: 'record', traceparent: '00-abc-def-01' }],
   ])('with --allow-raw %s is taken', (_what, text, prepared) => {
     expect(readLine(text, { allowRaw: true })).toMatchObject({ ok: true, prepared });
   });
@@ -106,11 +108,12 @@ describe('publishing', () => {
 
   test('with --skip-bad the good ones go out, in order', async () => {
     const second = '0192d3a4-0000-7000-8000-000000000002';
-    const { result, sent } = await publish(source(`${line()}\nnonsense\n${line({ event_id: second })}\n`), { skipBad: true });
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
+    const { result, sent } = await publish(source(`${line()}\nnonsense\n${line({ event_id: second }, { traceparent })}\n`), { skipBad: true });
     expect(await result).toMatchObject({ published: 2, bad: 1, problems: [{ line: 2 }] });
     expect(sent.map(({ key, headers }) => ({ key, headers }))).toEqual([
       { key: event.user_id, headers: { 'brx-event-id': event.event_id } },
-      { key: event.user_id, headers: { 'brx-event-id': second } },
+      { key: event.user_id, headers: { 'brx-event-id': second, traceparent } },
     ]);
     expect(sent[0]?.value?.subarray(0, 5).toString('hex')).toBe('000000002a');
   });

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { explain, RECORD_NAMES, RECORDS, TOPICS, type RecordName } from '../../contract/index.ts';
 import { messageOf } from '../../errors.ts';
+import { parseTraceparent } from '../../platform/tracing/index.ts';
 
 /** What a line asks to be published. */
 export type Prepared =
-  | { kind: 'record'; record: RecordName; value: { event_id: string; user_id: string }; key: string }
+  | { kind: 'record'; record: RecordName; value: { event_id: string; user_id: string }; key: string; traceparent?: string }
   /** `schema`: the bytes go behind the wire format's header with that record's schema id. Null bytes: a tombstone. */
   | { kind: 'raw'; bytes: Buffer | null; schema: RecordName | null; key: string | null };
 
@@ -13,7 +14,7 @@ export type Line = { ok: true; prepared: Prepared } | { ok: false; problem: stri
 /** What producers write; the other records are BRX Sync's own. */
 const PRODUCED: readonly RecordName[] = TOPICS.marketplaceEvents.records;
 
-const recordLine = z.strictObject({ record: z.string(), value: z.unknown(), key: z.string().optional() });
+const recordLine = z.strictObject({ record: z.string(), value: z.unknown(), key: z.string().optional(), traceparent: z.string().optional() });
 const rawLine = z.strictObject({ raw: z.base64().nullable(), schema: z.string().optional(), key: z.string().nullable() });
 
 const refuse = (problem: string): Line => ({ ok: false, problem });
@@ -21,7 +22,7 @@ const refuse = (problem: string): Line => ({ ok: false, problem });
 /**
  * One line of NDJSON against the contract:
  *
- *   {"record":"InventoryChanged","value":{...}}        its key is its user_id
+ *   {"record":"InventoryChanged","value":{...}}        its key is its user_id; "traceparent":"00-..." beside it: sent as a header
  *   {"raw":"<base64>","key":"...","schema":"..."}      only with `allowRaw`: bytes as they are, to test what happens to bad ones
  */
 export function readLine(text: string, options: { allowRaw: boolean }): Line {
@@ -45,7 +46,9 @@ function readRecord(parsed: object, { allowRaw }: { allowRaw: boolean }): Line {
   if (!value.success) return refuse(explain(value.error));
   const key = line.data.key ?? value.data.user_id;
   if (key !== value.data.user_id && !allowRaw) return refuse(`key: ${JSON.stringify(key)} is not the user_id ${value.data.user_id}; leave it out`);
-  return { ok: true, prepared: { kind: 'record', record, value: value.data, key } };
+  const { traceparent } = line.data;
+  if (traceparent !== undefined && parseTraceparent(traceparent) === undefined && !allowRaw) return refuse(`traceparent: ${JSON.stringify(traceparent)} is not one of W3C Trace Context, and would count as none`);
+  return { ok: true, prepared: { kind: 'record', record, value: value.data, key, ...(traceparent !== undefined && { traceparent }) } };
 }
 
 function readRaw(parsed: object, { allowRaw }: { allowRaw: boolean }): Line {

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { LATEST, RECORDS, type RecordName } from '../../contract/index.ts';
 import { BrxError } from '../../errors.ts';
 import { createBatcher, encode, MAGIC_BYTE, WIRE_HEADER_BYTES, type OutgoingMessage, type Producer, type Registry } from '../../platform/kafka/index.ts';
+import { TRACEPARENT } from '../../platform/tracing/index.ts';
 import { readLine, splitLines, type Prepared } from './lines.ts';
 import type { Source } from './source.ts';
 
@@ -89,9 +90,9 @@ export function badLines(source: Source, { lines, bad, problems }: Checked): Brx
 
 async function messageOf(prepared: Prepared, topic: string, schemaIdOf: (record: RecordName) => Promise<number>): Promise<OutgoingMessage> {
   if (prepared.kind === 'record') {
-    const { record, value, key } = prepared;
+    const { record, value, key, traceparent } = prepared;
     // The value was validated against this very record; TypeScript cannot tie the two together across the union.
-    return { topic, key, value: encode(record, await schemaIdOf(record), value as never), headers: { 'brx-event-id': value.event_id } };
+    return { topic, key, value: encode(record, await schemaIdOf(record), value as never), headers: { 'brx-event-id': value.event_id, ...(traceparent !== undefined && { [TRACEPARENT]: traceparent }) } };
   }
   const { bytes, schema, key } = prepared;
   if (bytes === null || schema === null) return { topic, key, value: bytes };

@@ -64,7 +64,7 @@ export function openOtlp({ endpoint, headers, ratio }: TracingConfig & { readonl
   return {
     tracer,
     observe: (observer) => queue.observe(observer),
-    async close() {
+    close: async () => {
       const ended = provider.shutdown().catch(() => undefined); // what was not taken is counted below
       await withDeadline(ended, { ms: CLOSE_MS, clock, late: () => undefined });
       const left = queue.giveUp();

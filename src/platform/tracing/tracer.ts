@@ -36,9 +36,9 @@ export type SpanOutcome = (typeof SPAN_OUTCOMES)[number];
 export interface Tracing {
   readonly tracer: Tracer;
   /** From now on `observer` hears what becomes of spans. */
-  observe(observer: (outcome: SpanOutcome, spans: number) => void): void;
+  readonly observe: (observer: (outcome: SpanOutcome, spans: number) => void) => void;
   /** Exports what is there, or gives it up after a while; never rejects. */
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export const NO_SPAN: Span = { context: undefined, end: () => undefined };

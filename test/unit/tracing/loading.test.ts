@@ -3,7 +3,7 @@ import { posix } from 'node:path';
 import { expect, test } from 'vitest';
 import { scan } from '../../support/source-scan.ts';
 
-/** Protects: who configures no receiver of spans never loads OpenTelemetry. What a real process has loaded: test/integration/tracing.test.ts. */
+/** Protects: who configures no receiver of spans never loads OpenTelemetry. What a real process has loaded: test/integration/tracing/process.test.ts. */
 const imports = (file: string) => scan(readFileSync(file, 'utf8')).imports.filter(({ kind }) => kind !== 'type');
 const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts') && !name.includes('generated')).map((name) => `src/${name}`);
 
