@@ -31,7 +31,7 @@ export async function tracedChunk(tracer: Tracer, now: () => number, records: re
   const links = span.context === undefined ? [] : [span.context];
   let told = 0;
   for (const [index, entry] of entries.entries()) {
-    if (!isSale(entry) || told === MAX_LINKS) continue;
+    if (!isSale(entry) || result.outcomes[index] === 'duplicate' || told === MAX_LINKS) continue; // a replay adds nothing to a trace
     const parent = traceOf(entry.source.headers);
     if (parent?.sampled !== true) continue;
     told += 1;

@@ -12,7 +12,7 @@ export function relayMetrics(metrics: Metrics, logger: Logger): RelayObserver {
       metrics.outboxPublished.inc({ topic }, rows);
       logger.debug({ topic, rows }, 'outbox published');
     },
-    blocked: (topic, userId, error) => logger.error({ topic, userId, error }, 'Kafka refuses a record for good; its user waits until `brx-sync outbox retry` or `skip`'),
+    blocked: (topic, userId, error, traceId) => logger.error({ topic, userId, error, ...(traceId !== undefined && { trace_id: traceId }) }, 'Kafka refuses a record for good; its user waits until `brx-sync outbox retry` or `skip`'),
     owns(shards) {
       metrics.relayShards.set(shards.length);
       logger.info({ shards }, 'outbox shards owned');

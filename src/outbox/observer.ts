@@ -3,7 +3,7 @@ export interface RelayObserver {
   /** Rows Kafka has acknowledged, by topic. */
   published(topic: string, rows: number): void;
   /** A row Kafka refuses for good: its user waits. */
-  blocked(topic: string, userId: string | null, error: string): void;
+  blocked(topic: string, userId: string | null, error: string, traceId?: string): void;
   /** Shards this relay owns now. */
   owns(shards: readonly number[]): void;
   /** PostgreSQL or Kafka does not answer; tried again. */

@@ -13,7 +13,7 @@ import type { RelayObserver } from './observer.ts';
 import { bytesOf, publishInOrder, REQUEST_BYTES, requests } from './publish.ts';
 import { blockRow, deleteRows, readBelowFloors, readFloorFacts, readRows, type OutboxRow } from './rows.sql.ts';
 import { Shards } from './shards.ts';
-import { tracedPublish } from './trace.ts';
+import { tracedPublish, traceOfRow } from './trace.ts';
 
 export interface RelayDeps {
   /** A session of its own, opened with RELAY_SESSION (shards.ts). */
@@ -153,7 +153,7 @@ export class Relay implements Service {
       faultPoint('relay.after-send');
       for (const { row, error } of refused) {
         await blockRow(session, row, error.message);
-        observer.blocked(row.topic, row.userId, error.message);
+        observer.blocked(row.topic, row.userId, error.message, traceOfRow(row)?.traceId);
       }
       if (published.length > 0) await deleteRows(session, published);
       faultPoint('relay.after-delete');

@@ -52,6 +52,12 @@ describe('a chunk', () => {
     });
   });
 
+  test('of what is known already has no span but its own: a replay adds nothing to a trace', async () => {
+    const tracer = recordingTracer();
+    await run(tracer, [bought(purchase(), { traceparent: SHOP.traceparent })], ['duplicate']);
+    expect(tracer.spans.map(({ name }) => name)).toEqual(['process brx.marketplace-events']);
+  });
+
   test('of sales nobody records has no span but its own', async () => {
     const tracer = recordingTracer();
     await run(tracer, [bought(purchase(), { traceparent: UNSAMPLED }), bought(purchase(), {})], ['ok', 'ok']);
