@@ -41,12 +41,12 @@ export async function applyOrPark(deps: ApplyDeps, entries: readonly IngestEntry
     const middle = entries.length >> 1;
     const first = await applyOrPark(deps, entries.slice(0, middle));
     const second = await applyOrPark(deps, entries.slice(middle));
-    return { outcomes: [...first.outcomes, ...second.outcomes], deadLetters: [...first.deadLetters, ...second.deadLetters], enqueued: first.enqueued + second.enqueued };
+    return { outcomes: [...first.outcomes, ...second.outcomes], deadLetters: [...first.deadLetters, ...second.deadLetters], enqueued: first.enqueued + second.enqueued, steps: [...first.steps, ...second.steps] };
   }
   if (failure.kind === 'timeout') throw toBrxError(failure);
   if (only.kind === 'dead') throw new BrxError('BRX_INTERNAL', `a dead letter cannot be stored: ${failure.message}`, { cause: failure });
   faultPoint('ingest.before-park');
-  return { outcomes: [await park(deps, only, failure)], deadLetters: [], enqueued: 0 };
+  return { outcomes: [await park(deps, only, failure)], deadLetters: [], enqueued: 0, steps: [] };
 }
 
 /** One transaction. Returns the failure if halving can help, throws every other one. */

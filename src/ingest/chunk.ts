@@ -5,7 +5,7 @@ import { faultPoint } from '../platform/fault-points.ts';
 import { derivedUuid } from '../platform/ids.ts';
 import { lockUsers, type Transaction } from '../platform/postgres/index.ts';
 import { traceparentOf } from '../platform/tracing/index.ts';
-import { openFolds, readPurchases, writePurchases, type PurchaseContext, type PurchaseFold } from '../purchase/index.ts';
+import { openFolds, readPurchases, writePurchases, type HistoryRow, type PurchaseContext, type PurchaseFold } from '../purchase/index.ts';
 import { buryDeadLetters, readBuried, type DeadEntry, type DeadLetterReason, type EventEntry } from '../records/index.ts';
 import { appendParkedEvents, readParked } from './parking.sql.ts';
 import type { IngestEntry, MarketplaceEntry, Outcome } from './record.ts';
@@ -16,6 +16,8 @@ export interface ChunkResult {
   readonly deadLetters: readonly DeadLetterReason[];
   /** Records that were put into the outbox. */
   readonly enqueued: number;
+  /** Steps that sales took. */
+  readonly steps: readonly HistoryRow[];
 }
 
 export interface ChunkRules {
@@ -71,7 +73,7 @@ export async function applyChunk(tx: Transaction, entries: readonly IngestEntry[
   if (decided.parked.length > 0) await appendParkedEvents(tx, decided.parked);
   await buryDeadLetters(tx, decided.dead, rules.consumerGroup);
   faultPoint('ingest.after-write');
-  return { outcomes: decided.outcomes, deadLetters: decided.dead.map((entry) => entry.reason), enqueued: folds.purchases.messages.length + decided.levels.length + decided.dead.length };
+  return { outcomes: decided.outcomes, deadLetters: decided.dead.map((entry) => entry.reason), enqueued: folds.purchases.messages.length + decided.levels.length + decided.dead.length, steps: folds.purchases.history };
 }
 
 const NOBODY_PARKED = { userIds: new Set<string>(), eventIds: new Set<string>() };

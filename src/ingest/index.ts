@@ -89,7 +89,7 @@ export function createIngest(deps: IngestDeps): Ingest {
       if (result.enqueued > 0) deps.onEnqueued(); // before the offset is committed: nobody waits for that
       return result;
     },
-    nothing: { types: [], misrouted: 0, outcomes: [], deadLetters: [], enqueued: 0 },
+    nothing: { types: [], misrouted: 0, outcomes: [], deadLetters: [], enqueued: 0, steps: [] },
     clock,
     logger,
     observer,

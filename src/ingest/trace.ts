@@ -1,5 +1,6 @@
 import type { SourceRecord } from '../platform/consumer/index.ts';
 import { linksTo, MAX_LINKS, record, traceOf, within, type Tracer } from '../platform/tracing/index.ts';
+import { traceSteps } from '../purchase/index.ts';
 import type { IngestResult } from './observer.ts';
 import type { IngestEntry, MarketplaceEntry } from './record.ts';
 
@@ -11,7 +12,7 @@ export interface TracedChunk {
 
 /**
  * `work` as a span: a trace of its own, because the records of a chunk belong to many, linked to those that somebody records. A sale has
- * a span in its own trace beside it, so that its story begins there; a stock change has only the link, for there are too many.
+ * a span in its own trace beside it, and so has each step it took, so that its story begins there; a stock change has only the link, for there are too many.
  */
 export async function tracedChunk(tracer: Tracer, now: () => number, records: readonly SourceRecord[], work: () => Promise<TracedChunk>): Promise<IngestResult> {
   const at = now();
@@ -28,6 +29,7 @@ export async function tracedChunk(tracer: Tracer, now: () => number, records: re
     'brx.dead_letters': deadLetters.length,
     'brx.enqueued': enqueued,
   }));
+  traceSteps(tracer, at, result.steps);
   const links = span.context === undefined ? [] : [span.context];
   let told = 0;
   for (const [index, entry] of entries.entries()) {

@@ -23,7 +23,7 @@ const [SHOP, OTHER] = [sampledTrace(1), sampledTrace(2)];
 const UNSAMPLED = SHOP.traceparent.replace(/01$/, '00');
 
 const bought = (event: PurchaseRequested, headers: Record<string, string>): IngestEntry => ({ kind: 'event', type: 'PurchaseRequested', event, source: source({ partition: 3, offset: '42', headers }) });
-const outcomeOf = (entries: readonly IngestEntry[], outcomes: Outcome[]): IngestResult => ({ types: entries.map((each) => (each.kind === 'event' ? each.type : 'unusable')), misrouted: 0, outcomes, deadLetters: [], enqueued: 1 });
+const outcomeOf = (entries: readonly IngestEntry[], outcomes: Outcome[]): IngestResult => ({ types: entries.map((each) => (each.kind === 'event' ? each.type : 'unusable')), misrouted: 0, outcomes, deadLetters: [], enqueued: 1, steps: [] });
 
 describe('a chunk', () => {
   const run = (tracer: ReturnType<typeof recordingTracer>, entries: IngestEntry[], outcomes: Outcome[]) => tracedChunk(tracer, now, entries.map((each) => each.source), () => Promise.resolve({ entries, result: outcomeOf(entries, outcomes) }));
