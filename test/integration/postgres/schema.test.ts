@@ -96,7 +96,7 @@ describe('Prisma’s models fit the tables: every column is written and read bac
   });
 
   test('purchase_sagas, purchase_history and stock_holds', async () => {
-    const saga = { userId: USER, purchaseId: ITEM, eventId: EVENT, startedAt: WHEN, deadlineAt: WHEN, nextActionAt: WHEN, updatedAt: WHEN, version: 2, attempts: 3, definition: 1, cancelled: true, sold: false, state: 'CALLING', reason: null, currency: 'EUR', buyerId: 'b', lines: [{ item_id: ITEM, quantity: 1, unit_price_cents: 5 }] };
+    const saga = { userId: USER, purchaseId: ITEM, eventId: EVENT, startedAt: WHEN, deadlineAt: WHEN, nextActionAt: WHEN, updatedAt: WHEN, version: 2, attempts: 3, definition: 1, cancelled: true, sold: false, state: 'CALLING', reason: null, currency: 'EUR', buyerId: 'b', lines: [{ item_id: ITEM, quantity: 1, unit_price_cents: 5 }], traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' };
     await postgres.prisma.purchaseSaga.create({ data: saga });
     expect(await postgres.prisma.purchaseSaga.findFirst({ where: { userId: USER } })).toEqual(saga);
     const step = { userId: USER, purchaseId: ITEM, eventId: EVENT, at: WHEN, version: 1, fact: 'reserved', state: 'RESERVED', detail: {} };
