@@ -3,16 +3,17 @@ import { openCatalogue, type OpenCatalogue } from './catalogue/index.ts';
 import type { Config, Role } from './config.ts';
 import type { BrxError } from './errors.ts';
 import { apiRoutes, consoleRoutes, createHttpServer, report, type ApiDeps, type Route, type SelfDeps } from './http/index.ts';
-import { countParked, createIngest, ingestMetrics, type Ingest } from './ingest/index.ts';
+import { countParked, createIngest, ingestMetrics, MARKETPLACE_RECORDS, type Ingest } from './ingest/index.ts';
 import { createRetention } from './inventory/index.ts';
-import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, watchMarketplace } from './marketplace/index.ts';
+import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, openLimiter, watchMarketplace, type Access } from './marketplace/index.ts';
+import { consumedTopics } from './operations/groups/index.ts';
 import { assertMigrated } from './operations/migrate/index.ts';
 import { createGroupMemory } from './operations/replay/index.ts';
 import { createOrders, createWebhookReceiver, ordersMetrics, watchOrders, webhookMetrics } from './orders/index.ts';
 import { createOutboxLimit, Relay, RELAY_SESSION, relayMetrics, watchOutbox } from './outbox/index.ts';
 import type { Clock } from './platform/clock.ts';
 import { checkAnswers, watchConsumers, type GroupMemory } from './platform/consumer/index.ts';
-import { createCodec, createKafka, createProducer, createRegistry, type Codec, type Kafka, type Registry } from './platform/kafka/index.ts';
+import { COMMAND_RETRIES, createCodec, createKafka, createProducer, createRegistry, type Codec, type Kafka, type Registry } from './platform/kafka/index.ts';
 import type { Logger } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { createPostgres, createReaders, openSession, readerMetrics, watchPostgres, watchReaders, type Postgres } from './platform/postgres/index.ts';
@@ -20,7 +21,7 @@ import { createKeyring } from './platform/secrets/index.ts';
 import type { Service } from './platform/service.ts';
 import { NO_TRACING, SPAN_OUTCOMES, type Tracer, type Tracing } from './platform/tracing/index.ts';
 import { createPurchaseContext, createSagaRole, operateSaga, sagaMetrics, watchSagas, type PurchaseContext, type SagaRole } from './purchase/index.ts';
-import { pruneDeadLetters } from './records/index.ts';
+import { Decoder, pruneDeadLetters } from './records/index.ts';
 
 /**
  * THE MAP. An event's way, in data order, and the only file that knows every feature:
@@ -118,7 +119,7 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
   watchConsumers(metrics, consumers);
   let draining = false;
   const self = { clock, roles, consumers, pools: metrics.pools, isWritable: config.http.token !== undefined };
-  const api = roles.includes('http') ? buildApi(shared, self) : undefined;
+  const api = roles.includes('http') ? buildApi(shared, registry, self, dispatcher?.access) : undefined;
   const http = createHttpServer({
     config: config.http,
     logger,
@@ -154,7 +155,7 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
       draining = true;
     },
     async close() {
-      await dispatcher?.close();
+      await dispatcher?.access.close();
       await api?.close();
       await catalogue?.close();
       await postgres.close();
@@ -204,14 +205,14 @@ function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory
   return createIngest({ config: config.ingest, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, outboxLimit, postgres, clock, logger, observer, onEnqueued: wakeRelay, tracer, onFatal });
 }
 
-function buildDispatcher({ config, metrics, postgres, clock, logger, tracer, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; close: () => Promise<void> } {
+function buildDispatcher({ config, metrics, postgres, clock, logger, tracer, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; access: Access } {
   const access = openAccess(config, { clock, logger, connectionName: `${config.kafka.clientId} dispatcher`, tracer, ...accessMetrics(metrics) });
   watchMarketplace(metrics, postgres, access, logger);
   const observer = dispatcherMetrics(metrics, { clock, logger });
   const service = createDispatcher({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer, onEnqueued: wakeRelay, tracer, onFatal });
   const orders = createOrders({ config: config.orders, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: ordersMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal });
   const bulkSync = config.bulkSync.jobs === 0 ? [] : [createBulkSync({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: bulkSyncMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal })];
-  return { service, orders, bulkSync, close: () => access.close() };
+  return { service, orders, bulkSync, access };
 }
 
 function buildSnapshots({ config, metrics, postgres, kafka, codec, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared, registry: Registry, catalogue: OpenCatalogue | undefined): SnapshotRole {
@@ -225,7 +226,7 @@ function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, 
 }
 
 /** The API reads through connections of its own, so that nobody who asks much keeps events waiting, and plans as the ingest pool may not. */
-function buildApi({ config, metrics, postgres, purchase, clock, logger, tracer, wakeRelay, wakeDispatcher }: Shared, self: SelfDeps): { routes: Route[]; close: () => Promise<void> } {
+function buildApi({ config, metrics, postgres, codec, purchase, clock, logger, tracer, wakeRelay, wakeDispatcher }: Shared, registry: Registry, self: SelfDeps, access: Access | undefined): { routes: Route[]; close: () => Promise<void> } {
   const counts = readerMetrics(metrics);
   const applicationName = `${config.kafka.clientId} reads`;
   const least = (ms: number): number => Math.min(ms, API_STATEMENT_MS);
@@ -233,15 +234,38 @@ function buildApi({ config, metrics, postgres, purchase, clock, logger, tracer, 
   const primary = createPostgres({ ...config.postgres, ...limits }, { logger, clock, applicationName, keyLookupsOnly: false, onPoolWait: (ms) => counts.onPoolWait('reads', ms) });
   const readers = createReaders(config.replicas, config.postgres, { primary, logger, clock, applicationName, ...counts });
   watchReaders(metrics, primary.pool, readers, logger);
+  // Who calls nobody counts nothing, and looks at what the others count.
+  const counting = access ?? openLimiter(config, { clock, logger, connectionName: applicationName });
   const close = async (): Promise<void> => {
+    if (access === undefined) {
+      counting.limiter.close();
+      await counting.redis?.close();
+    }
     await readers.close();
     await primary.close();
   };
-  const operate: ApiDeps['operate'] = async (target, verb, by) => {
-    const done = await operateSaga({ postgres, clock, purchase, tracer, onRetry: () => undefined }, target, verb, by);
+  const onEnqueued = (): void => {
     wakeRelay();
     wakeDispatcher();
+  };
+  const operate: ApiDeps['operate'] = async (target, verb, by) => {
+    const done = await operateSaga({ postgres, clock, purchase, tracer, onRetry: () => undefined }, target, verb, by);
+    onEnqueued();
     return done;
   };
-  return { routes: [...apiRoutes({ readers, postgres, self, operate }), ...consoleRoutes()], close };
+  const { horizonMs, groupId } = config.ingest;
+  // What operators do asks Kafka as a command does: it says soon that nobody answers.
+  const asking = { postgres: primary, kafka: createKafka(config.kafka, logger, { retries: COMMAND_RETRIES }), codec, clock, logger, horizonMs };
+  const deps: ApiDeps = {
+    readers,
+    postgres,
+    self,
+    operate,
+    onEnqueued,
+    limits: { limiter: counting.limiter, calls: access !== undefined, isShared: config.redis.url !== undefined, windowMs: config.limiter.windowMs },
+    redrive: { postgres: primary, codec, registry, clock, topicPrefix: config.kafka.topicPrefix, horizonMs },
+    parking: { postgres, decoder: new Decoder(codec, MARKETPLACE_RECORDS), consumerGroup: groupId, clock, purchase },
+    replays: consumedTopics(config).flatMap(({ role, topic, group }) => (role === 'snapshots' ? [] : [{ ...asking, group: { role, id: group, topic } }])),
+  };
+  return { routes: [...apiRoutes(deps), ...consoleRoutes()], close };
 }

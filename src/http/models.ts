@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { SELLER_STATUSES, type SellerStatus } from '../marketplace/index.ts';
+import type { ActionRow } from '../platform/postgres/index.ts';
 import type { Model } from './route.ts';
 
 /** What goes in and out, by name: the description of the API is made from these. */
@@ -14,6 +15,10 @@ export const position = z
   .regex(/^[0-9A-Fa-f]{1,8}\/[0-9A-Fa-f]{1,8}$/, { error: 'must be a position as an answer told it, for example 16/B374D848' })
   .meta({ description: 'A position in the log of PostgreSQL, as the answer to a change tells it: what was changed by then is in this answer.' });
 export const after = position.optional();
+
+/** What an operator did. */
+export const action = z.object({ at: time, who: z.string(), action: z.string(), reason: z.string() });
+export const actionOf = ({ at, who, action: what, reason }: ActionRow): z.input<typeof action> => ({ at: at.toISOString(), who, action: what, reason });
 
 /** A number in a query. */
 export const limit = (most: number, otherwise: number) => z.coerce.number().int().min(1).max(most).default(otherwise);

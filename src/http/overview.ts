@@ -1,4 +1,4 @@
-import { SELLER_STATUSES, type countMarketplace, type SellerStatus } from '../marketplace/index.ts';
+import { SELLER_STATUSES, type Busiest, type countMarketplace, type SellerStatus } from '../marketplace/index.ts';
 import type { OutboxStats } from '../outbox/index.ts';
 import type { ConsumerReading } from '../platform/consumer/index.ts';
 import type { PoolState } from '../platform/metrics.ts';
@@ -123,4 +123,22 @@ export function listingStanding({ mismatches, problems, needOperator, oldestDueS
   ];
   const level = worst(facts.map((one) => one.level));
   return level === 'good' ? good('CardTrader shows what is here', facts) : { level, says: 'CardTrader shows otherwise than it should', remedy: 'docs/runbooks/BrxListingsMismatched.md, BrxOperationsNeedOperator.md', facts };
+}
+
+/** Of the limit of CardTrader: who is held up, and whether processes know of each other. */
+export function limitStanding({ source, silentMs, sellers, active }: Busiest, { calls, isShared }: { readonly calls: boolean; readonly isShared: boolean }): Standing {
+  const [paused, lowered] = [sellers.filter(({ pausedMs }) => pausedMs > 0).length, sellers.filter(({ limit, full }) => limit < full).length];
+  const first = sellers.find(({ pausedMs }) => pausedMs === 0);
+  const alone = source === 'local' && isShared;
+  const facts = [
+    fact('counted', source === 'shared' ? 'by all processes together' : 'by each process alone', alone ? 'warn' : 'good', alone ? 'Redis does not answer: each process sends at a share of the limit only' : null),
+    fact('called lately', active),
+    fact('most used', first === undefined ? 'nothing' : `${first.used} of ${first.limit}`),
+    fact('paused', paused, above0('warn', paused), 'CardTrader answered 429; they go on by themselves'),
+    fact('lowered', lowered, above0('warn', lowered), 'after a 429; their limit comes back by steps'),
+  ];
+  if (alone) return { level: 'warn', says: calls ? 'Redis does not answer: this process counts alone, at a share of the limit' : 'Redis does not answer: each process counts alone, and what they use is not known here', remedy: 'nothing is lost, calls are slower; docs/runbooks/BrxRateLimiterAlone.md', facts };
+  if (silentMs > 0) return { level: 'warn', says: `nothing is sent for ${Math.ceil(silentMs / 1_000)} s, because what was used before is not known`, remedy: 'it goes on by itself', facts };
+  if (paused + lowered > 0) return { level: 'warn', says: [paused > 0 && `${paused} paused after a 429`, lowered > 0 && `${lowered} at a lowered limit`].filter((part) => part !== false).join(', '), remedy: 'they come back by themselves; docs/runbooks/BrxThrottled.md', facts };
+  return good(source === 'local' ? 'counted by each process alone: no Redis is configured' : active === 0 ? 'nobody was called lately' : 'nobody is held up', facts);
 }

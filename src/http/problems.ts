@@ -11,6 +11,9 @@ export const PROBLEMS = {
   unknown_user: { status: 404, title: 'nobody here knows this user' },
   unknown_item: { status: 404, title: 'the user has no such item' },
   unknown_purchase: { status: 404, title: 'there is no such purchase' },
+  unknown_dead_letter: { status: 404, title: 'there is no such dead letter' },
+  not_parked: { status: 404, title: 'nothing of this user waits' },
+  unknown_replay: { status: 404, title: 'there is no such replay' },
   unknown_sync: { status: 404, title: 'there is no such bulk sync' },
   method_not_allowed: { status: 405, title: 'the route is not asked this way' },
   conflict: { status: 409, title: 'it was not done' },
@@ -74,7 +77,8 @@ export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error;
   const known = recognise(error) === undefined ? error : toBrxError(error);
   if (known instanceof BrxError) {
-    if (known.code === 'BRX_REFUSED') return new Problem('conflict', known.message, { remedy: known.remedy, cause: error });
+    if (known.code === 'BRX_REFUSED' || known.code === 'BRX_DIFFERENT') return new Problem('conflict', known.message, { remedy: known.remedy, cause: error });
+    if (known.code === 'BRX_USAGE' || known.code === 'BRX_CONTRACT') return new Problem('invalid_request', known.message, { remedy: known.remedy, cause: error });
     if (known.retryable) return new Problem('unavailable', ERROR_CODES[known.code].meaning, { remedy: 'try again in a moment', headers: { 'retry-after': String(RETRY_AFTER_SECONDS) }, cause: error });
   } else if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500) {
     const code = BY_STATUS[error.statusCode] ?? 'invalid_request';

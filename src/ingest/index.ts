@@ -23,7 +23,7 @@ export { ingestMetrics } from './metrics.ts';
 export type { IngestObserver, IngestResult } from './observer.ts';
 export { discardParkedEvents, listParkedUsers, parkedTarget, retryParkedUser, type ParkingDeps, type RetryResult } from './parking.ts';
 export { readWaiting, rehearseParkedUser, type Rehearsed } from './rehearse.ts';
-export { countParked, selectParkedPage, type ParkedUser } from './parking.sql.ts';
+export { countParked, selectParkedPage, selectParkedUsers, type ParkedUser } from './parking.sql.ts';
 export { MARKETPLACE_RECORDS, type MarketplaceRecord, type Outcome } from './record.ts';
 
 export interface IngestDeps {

@@ -28,8 +28,7 @@ export interface AccessOptions {
 
 export function openAccess({ marketplace, limiter: limits, redis: redisConfig, secrets }: Pick<Config, 'marketplace' | 'limiter' | 'redis' | 'secrets'>, options: AccessOptions): Access {
   const { clock, logger, connectionName, observeLimiter, observeCalls, tracer } = options;
-  const redis = redisConfig.url === undefined ? undefined : createRedis({ ...redisConfig, url: redisConfig.url }, { logger, connectionName });
-  const limiter = new RateLimiter({ redis, config: limits, clock, logger, ...(observeLimiter !== undefined && { observer: observeLimiter }) });
+  const { limiter, redis } = openLimiter({ limiter: limits, redis: redisConfig }, { clock, logger, connectionName, ...(observeLimiter !== undefined && { observeLimiter }) });
   const client = createClient(marketplace, {
     clock,
     gate: ({ userId, bucket, signal }) => limiter.take(userId, { bucket, ...(signal !== undefined && { signal }) }),
@@ -47,4 +46,10 @@ export function openAccess({ marketplace, limiter: limits, redis: redisConfig, s
       await redis?.close();
     },
   };
+}
+
+/** Only the count of requests, for whoever looks at it and calls nobody; closed by closing what it has. */
+export function openLimiter({ limiter: limits, redis: redisConfig }: Pick<Config, 'limiter' | 'redis'>, { clock, logger, connectionName, observeLimiter }: Omit<AccessOptions, 'observeCalls'>): Pick<Access, 'limiter' | 'redis'> {
+  const redis = redisConfig.url === undefined ? undefined : createRedis({ ...redisConfig, url: redisConfig.url }, { logger, connectionName });
+  return { redis, limiter: new RateLimiter({ redis, config: limits, clock, logger, ...(observeLimiter !== undefined && { observer: observeLimiter }) }) };
 }

@@ -1,5 +1,7 @@
 /** CardTrader: accounts, listings, the changes that are wanted there and whoever carries them out. */
-export { openAccess, type Access } from './access.ts';
+export { openAccess, openLimiter, type Access } from './access.ts';
+export type { Bucket } from './buckets.ts';
+export type { Busiest, Inspection, RateLimiter } from './limiter/index.ts';
 export { readUserDataField, type CardTraderClient, type Caller, type List, type OrderLine, type Outcome, type RemoteOrder, type RemoteProduct } from './client/index.ts';
 export { countMarketplace } from './counts.sql.ts';
 export { createDispatcher } from './dispatcher/role.ts';

@@ -2,13 +2,13 @@ import { expect, test } from 'vitest';
 import { apiRoutes } from '../../src/http/index.ts';
 import { describeApi } from '../../src/http/openapi.ts';
 import type { Postgres, Readers } from '../../src/platform/postgres/index.ts';
-import { OPERATE, SELF } from '../support/http.ts';
+import { REST } from '../support/http.ts';
 
 /**
  * The description of the API is made from the routes' schemas, committed, and must not drift from them. After a change of a route run
  * `npx vitest run --project contract -u`, look at what it wrote, and commit it.
  */
-const document = describeApi(apiRoutes({ readers: {} as Readers, postgres: {} as Postgres, self: SELF, operate: OPERATE })) as {
+const document = describeApi(apiRoutes({ readers: {} as Readers, postgres: {} as Postgres, ...REST })) as {
   paths: Record<string, Record<string, { operationId: string; parameters?: { name: string; in: string; required: boolean }[]; responses: Record<string, unknown> }>>;
   components: { schemas: Record<string, unknown>; responses: Record<string, unknown> };
 };

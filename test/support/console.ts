@@ -2,17 +2,19 @@ import pg from 'pg';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { findChromium, readSettings } from '../../stack/index.ts';
-import { apiRoutes, consoleRoutes, createHttpServer, report, type HttpServer, type SelfDeps } from '../../src/http/index.ts';
+import { apiRoutes, consoleRoutes, createHttpServer, report, type ApiDeps, type HttpServer, type SelfDeps } from '../../src/http/index.ts';
+import { MARKETPLACE_RECORDS } from '../../src/ingest/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
-import { createRegistry } from '../../src/platform/kafka/index.ts';
+import { createCodec, createRegistry } from '../../src/platform/kafka/index.ts';
 import { createPurchaseContext, operateSaga } from '../../src/purchase/index.ts';
+import { Decoder } from '../../src/records/index.ts';
 import { stackUrls } from './stack.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
-import { createPostgres, createReaders } from '../../src/platform/postgres/index.ts';
+import { createPostgres, createReaders, type Postgres } from '../../src/platform/postgres/index.ts';
 import { databaseConfig } from './database-config.ts';
-import { createTestDatabase } from './database.ts';
-import { SELF } from './http.ts';
+import { createTestDatabase, type TestDatabase } from './database.ts';
+import { REST, SELF } from './http.ts';
 import { startTcpGate, type TcpGate } from './tcp-gate.ts';
 
 /** As root Chromium cannot make its sandbox; it opens nothing here but this server's pages. */
@@ -30,9 +32,17 @@ export interface ConsoleServer {
   close(): Promise<void>;
 }
 
+export interface ConsoleOptions {
+  token?: string;
+  self?: SelfDeps;
+  limits?: ApiDeps['limits'];
+  /** Somebody else's database and topics, which stay. */
+  over?: { database: TestDatabase; topicPrefix: string; groupId: string; replays: (postgres: Postgres) => ApiDeps['replays'] };
+}
+
 /** The console and the API over a database of their own. */
-export async function serveConsole({ token, self = SELF }: { token?: string; self?: SelfDeps } = {}): Promise<ConsoleServer> {
-  const database = await createTestDatabase();
+export async function serveConsole({ token, self = SELF, limits = REST.limits, over }: ConsoleOptions = {}): Promise<ConsoleServer> {
+  const database = over?.database ?? (await createTestDatabase());
   const gate = await startTcpGate({ host: '127.0.0.1', port: Number(new URL(database.url).port) });
   const through = new URL(database.url);
   through.port = String(gate.port);
@@ -40,14 +50,27 @@ export async function serveConsole({ token, self = SELF }: { token?: string; sel
   const logger = silentLogger;
   const postgres = createPostgres(databaseConfig(through.toString(), { acquireTimeoutMs: 500 }), { logger, applicationName: 'console', keyLookupsOnly: false });
   const readers = createReaders({ urls: [], poolMax: 2, maxLagMs: 1_000, waitMs: 100 }, postgres.config, { primary: postgres, logger, applicationName: 'console' });
-  const purchase = createPurchaseContext(createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined }), { topicPrefix: '', holdMs: 60_000 });
+  const topicPrefix = over?.topicPrefix ?? '';
+  const registry = createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined });
+  const [codec, purchase] = [createCodec(registry), createPurchaseContext(registry, { topicPrefix, holdMs: 60_000 })];
+  const deps: ApiDeps = {
+    ...REST,
+    readers,
+    postgres,
+    self: { ...self, isWritable: token !== undefined },
+    operate: (...what) => operateSaga({ postgres, clock: systemClock, purchase, onRetry: () => undefined }, ...what),
+    limits,
+    redrive: { postgres, codec, registry, clock: systemClock, topicPrefix, horizonMs: 30 * 86_400_000 },
+    parking: { postgres, decoder: new Decoder(codec, MARKETPLACE_RECORDS), consumerGroup: over?.groupId ?? 'brx-ingest', clock: systemClock, purchase },
+    ...(over !== undefined && { replays: over.replays(postgres) }),
+  };
   const fine = report([]);
   const server = createHttpServer({
     config: { host: '127.0.0.1', port: 0, token, rateLimit: 100_000 },
     logger,
     metrics: createMetrics({ process: false }),
     health: { live: () => fine, ready: () => Promise.resolve(fine) },
-    routes: [...apiRoutes({ readers, postgres, self: { ...self, isWritable: token !== undefined }, operate: (...what) => operateSaga({ postgres, clock: systemClock, purchase, onRetry: () => undefined }, ...what) }), ...consoleRoutes()],
+    routes: [...apiRoutes(deps), ...consoleRoutes()],
   });
   await server.start();
   return {
@@ -60,7 +83,7 @@ export async function serveConsole({ token, self = SELF }: { token?: string; sel
       await postgres.close();
       await pool.end();
       await gate.close();
-      await database.drop();
+      if (over === undefined) await database.drop();
     },
   };
 }

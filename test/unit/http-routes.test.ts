@@ -13,7 +13,7 @@ import { systemClock } from '../../src/platform/clock.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
 import type { Postgres, Readers } from '../../src/platform/postgres/index.ts';
-import { OPERATE, SELF } from '../support/http.ts';
+import { REST } from '../support/http.ts';
 
 /** Protects: who may use which route. A route that is not in the table fails the test, whatever it says of itself. */
 const TABLE: Readonly<Record<string, Access>> = {
@@ -30,7 +30,22 @@ const TABLE: Readonly<Record<string, Access>> = {
   'POST /sagas/{purchase}/confirm': 'write',
   'POST /sagas/{purchase}/resolve': 'write',
   'GET /parked': 'read',
+  'GET /parked/{user}': 'read',
+  'POST /parked/{user}/retry': 'write',
+  'POST /parked/{user}/discard': 'write',
   'GET /dead-letters': 'read',
+  'GET /dead-letters/outcomes': 'read',
+  'GET /dead-letters/{letter}': 'read',
+  'POST /dead-letters/redrive': 'write',
+  'POST /dead-letters/discard': 'write',
+  'GET /replays': 'read',
+  'GET /replays/plan': 'read',
+  'POST /replays': 'write',
+  'GET /replays/{replay}': 'read',
+  'POST /replays/{replay}/undo': 'write',
+  'GET /limits': 'read',
+  'GET /users/{id}/limits': 'read',
+  'GET /syncs': 'read',
   'POST /users/{id}/sync': 'write',
   'GET /users/{id}/syncs': 'read',
   'GET /users/{id}/drift': 'read',
@@ -60,7 +75,7 @@ const fine = report([{ name: 'a', ok: true, detail: 'the detail' }]);
 const allRoutes = (): Route[] => [
   ...healthRoutes({ live: () => fine, ready: () => Promise.resolve(fine) }, metrics, systemClock),
   webhookRoute(() => Promise.resolve({ status: PASSED, word: 'taken' })),
-  ...apiRoutes({ readers, postgres, self: SELF, operate: OPERATE }),
+  ...apiRoutes({ readers, postgres, ...REST }),
   ...consoleRoutes(),
 ];
 
@@ -77,7 +92,7 @@ afterAll(async () => {
 });
 
 const USER = '0197a3c2-0000-7000-8000-000000000001';
-const pathOf = (name: string): string => name.split(' ')[1]!.replace('{id}', USER).replace('{item}', USER).replace('{job}', USER).replace('{file}', 'app.js').replace('{purchase}', USER);
+const pathOf = (name: string): string => name.split(' ')[1]!.replace('{id}', USER).replace('{item}', USER).replace('{job}', USER).replace('{file}', 'app.js').replace('{purchase}', USER).replace('{user}', USER).replace('{letter}', '1').replace('{replay}', '1');
 const methodOf = (name: string): 'GET' | 'POST' => name.split(' ')[0] as 'GET' | 'POST';
 const ask = (app: FastifyInstance, name: string, headers: Record<string, string> = {}): Promise<{ statusCode: number; body: string; headers: Record<string, unknown> }> =>
   app.inject({ method: methodOf(name), url: pathOf(name), headers: { host: 'localhost:8080', ...headers }, ...(methodOf(name) === 'POST' && { payload: { reason: 'why' } }) });

@@ -11,9 +11,10 @@ import { packageVersion } from '../../platform/version.ts';
 import { countActiveSagas } from '../../purchase/index.ts';
 import { countDeadLetters } from '../../records/index.ts';
 import type { Model } from '../route.ts';
-import { consumerStanding, deadLetterStanding, kafkaStanding, LEVELS, listingStanding, outboxStanding, parkedStanding, poolStanding, sagaStanding, sellerStanding, worst, type Standing } from '../overview.ts';
+import { consumerStanding, deadLetterStanding, kafkaStanding, LEVELS, limitStanding, listingStanding, outboxStanding, parkedStanding, poolStanding, sagaStanding, sellerStanding, worst, type Standing } from '../overview.ts';
 import { toProblem } from '../problems.ts';
 import { route, type Route } from '../route.ts';
+import type { LimitDeps } from './limits.ts';
 
 /** What this process knows of itself. */
 export interface SelfDeps {
@@ -31,6 +32,7 @@ const PART_MS = 2_000;
 const SHARED_MS = 1_000;
 /** The newest dead letters are counted; more are not told apart by anybody who looks. */
 const MOST_COUNTED = 100_000;
+const MOST_SELLERS = 500;
 
 const level = z.enum(LEVELS).meta({ description: 'unknown: it cannot be told from here, or it did not answer' });
 const fact = z.object({ name: z.string(), value: z.union([z.number(), z.string()]), level, means: z.string().nullable() });
@@ -44,7 +46,7 @@ export const overviewModel = {
 type Overview = z.input<typeof overviewModel.schema>;
 
 /** Health first: each part for itself, with what to do where something is wrong. */
-export function overviewRoute({ readers, self }: { readonly readers: Readers; readonly self: SelfDeps }): Route {
+export function overviewRoute({ readers, self, limits }: { readonly readers: Readers; readonly self: SelfDeps; readonly limits: LimitDeps }): Route {
   const { clock } = self;
   let shared: { readonly at: number; readonly overview: Promise<Overview> } | undefined;
   return route({
@@ -58,13 +60,13 @@ export function overviewRoute({ readers, self }: { readonly readers: Readers; re
     problems: ['unauthorized'],
     async handle() {
       const now = clock.monotonic();
-      if (shared === undefined || now - shared.at >= SHARED_MS) shared = { at: now, overview: look(readers, self) };
+      if (shared === undefined || now - shared.at >= SHARED_MS) shared = { at: now, overview: look(readers, self, limits) };
       return { body: await shared.overview };
     },
   });
 }
 
-async function look(readers: Readers, { clock, roles, consumers, pools, isWritable }: SelfDeps): Promise<Overview> {
+async function look(readers: Readers, { clock, roles, consumers, pools, isWritable }: SelfDeps, limits: LimitDeps): Promise<Overview> {
   const readings = consumers.map((consumer) => consumer.reading());
   const states = new Map([...pools].map(([name, read]) => [name, read()]));
   const asked = (name: string, title: string, ask: () => Promise<Standing>): Promise<Overview['parts'][number]> => partOf(name, title, ask, clock);
@@ -85,6 +87,7 @@ async function look(readers: Readers, { clock, roles, consumers, pools, isWritab
     asked('dead_letters', 'Dead letters', async () => deadLetterStanding(new Map((await readers.readFrom(({ prisma }) => countDeadLetters(prisma, { states: ['open'] }, { newest: MOST_COUNTED }))).map(({ reason, letters }) => [reason, letters])))),
     asked('sellers', 'Sellers on CardTrader', async () => sellerStanding(await counts)),
     asked('listings', 'Listings on CardTrader', async () => listingStanding(await counts)),
+    asked('limits', 'Limit of CardTrader', async () => limitStanding(await limits.limiter.busiest(MOST_SELLERS), limits)),
   ]);
   return {
     at: new Date(clock.now()).toISOString(),

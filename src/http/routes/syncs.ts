@@ -23,10 +23,14 @@ const sync = z.object({
   asked_by: z.string(),
   asked_at: time,
   exported_at: time.nullable().meta({ description: 'what has changed since is left alone' }),
+  applying_at: time.nullable(),
   ended_at: time.nullable().meta({ description: 'null: it is under way' }),
+  is_worked_on: z.boolean().meta({ description: 'a dispatcher is at work on it' }),
   problem: z.object({ code: z.string(), detail: z.string(), remedy: z.string() }).nullable().meta({ description: 'why it has failed' }),
   chunks: z.object({ all: count.nullable(), done: count, parked: count }),
   products: count.nullable(),
+  products_per_second: z.number().nullable().meta({ description: 'of one that is applied' }),
+  seconds_left: z.number().nullable(),
   unread: count.nullable().meta({ description: 'entries of the export that could not be read' }),
   created: count,
   adopted: count,
@@ -79,6 +83,7 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
     if (found === undefined) throw new Problem('unknown_sync', `there is no bulk sync ${jobId}`, { remedy: 'GET /users/{id}/syncs lists those of a user' });
     return found;
   };
+  const told = (row: JobRow): z.input<typeof sync> => syncOf(row, postgres.clock.now());
   return [
     route({
       method: 'POST',
@@ -93,8 +98,19 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       problems: ['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'too_large', 'unsupported_media_type'],
       async handle({ params: { id: userId }, body: { mode, dry_run: dryRun, confirm_shrink: confirmShrink, reason, who } }) {
         const jobId = await requestSync(postgres, userId, { mode, dryRun, confirmShrink, ...byOf({ reason, who }) });
-        return { body: syncOf(await jobOf(jobId)) };
+        return { body: told(await jobOf(jobId)) };
       },
+    }),
+    route({
+      method: 'GET',
+      path: '/syncs',
+      access: 'read',
+      isLimited: true,
+      summary: 'Bulk syncs of all users, newest first',
+      query: z.strictObject({ limit: limit(MOST_JOBS, 50) }),
+      answer: syncsModel,
+      problems: ['invalid_request', 'unauthorized'],
+      handle: async ({ query: { limit: most } }) => ({ body: { syncs: (await readers.readFrom(({ prisma }) => selectNewestJobs(prisma, null, most))).map(told) } }),
     }),
     route({
       method: 'GET',
@@ -106,7 +122,7 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       query: z.strictObject({ limit: limit(MOST_JOBS, 20) }),
       answer: syncsModel,
       problems: ['invalid_request', 'unauthorized'],
-      handle: async ({ params: { id: userId }, query: { limit: most } }) => ({ body: { syncs: (await readers.readFrom(({ prisma }) => selectNewestJobs(prisma, userId, most))).map(syncOf) } }),
+      handle: async ({ params: { id: userId }, query: { limit: most } }) => ({ body: { syncs: (await readers.readFrom(({ prisma }) => selectNewestJobs(prisma, userId, most))).map(told) } }),
     }),
     route({
       method: 'GET',
@@ -133,7 +149,7 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       async handle({ params: { job: jobId }, query: { limit: most } }) {
         const found = await jobOf(jobId);
         const [causes, findings, parked] = [await countFindings(postgres.prisma, jobId), await selectFindings(postgres.prisma, jobId, most), await selectParkedChunks(postgres.prisma, jobId)];
-        return { body: { ...syncOf(found), causes: causes.map((each) => ({ ...each, means: CAUSES[each.cause] })), findings: findings.map(findingOf), parked_chunks: parked } };
+        return { body: { ...told(found), causes: causes.map((each) => ({ ...each, means: CAUSES[each.cause] })), findings: findings.map(findingOf), parked_chunks: parked } };
       },
     }),
     route({
@@ -150,13 +166,13 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       async handle({ params: { job: jobId }, body }) {
         await jobOf(jobId);
         await cancelSync(postgres, jobId, byOf(body));
-        return { body: syncOf(await jobOf(jobId)) };
+        return { body: told(await jobOf(jobId)) };
       },
     }),
   ];
 }
 
-function syncOf(row: JobRow): z.input<typeof sync> {
+function syncOf(row: JobRow, now: number): z.input<typeof sync> {
   const { problem } = row;
   return {
     job_id: row.jobId,
@@ -168,10 +184,13 @@ function syncOf(row: JobRow): z.input<typeof sync> {
     asked_by: row.askedBy,
     asked_at: row.askedAt.toISOString(),
     exported_at: toText(row.exportedAt),
+    applying_at: toText(row.applyingAt),
+    is_worked_on: row.leased,
     ended_at: toText(row.endedAt),
     problem: problem === null ? null : { code: problem, detail: row.said === null ? PROBLEMS[problem] : `${PROBLEMS[problem]}: ${row.said}`, remedy: REMEDIES[problem] },
     chunks: { all: row.chunks, done: row.done, parked: row.parked },
     products: row.products,
+    ...paceOf(row, now),
     unread: row.unread,
     created: row.created,
     adopted: row.adopted,
@@ -182,6 +201,13 @@ function syncOf(row: JobRow): z.input<typeof sync> {
     same: row.same,
     unmapped: row.unmapped,
   };
+}
+
+/** Chunks are about equally large. */
+function paceOf({ state, applyingAt, chunks, done, parked: failed, created, adopted, linked, pushed, drifted, left, same }: JobRow, now: number): { products_per_second: number | null; seconds_left: number | null } {
+  const [over, seconds] = [done + failed, applyingAt === null ? 0 : (now - applyingAt.getTime()) / 1_000];
+  if (state !== 'APPLYING' || chunks === null || over === 0 || seconds <= 0) return { products_per_second: null, seconds_left: null };
+  return { products_per_second: (created + adopted + linked + pushed + drifted + left + same) / seconds, seconds_left: ((chunks - over) * seconds) / over };
 }
 
 const findingOf = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding): z.input<typeof finding> => ({ kind, cause, means: CAUSES[cause], product_id: productId, item_id: itemId, here: ours, there: theirs, name });

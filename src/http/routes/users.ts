@@ -1,6 +1,10 @@
 import { z } from 'zod';
+import type { ParkingDeps } from '../../ingest/index.ts';
 import { pauseSeller, resumeSeller } from '../../marketplace/index.ts';
 import { cursorOf, pageOf, readCursor, selectUser, selectUsers, type UserRow } from '../../operations/browse/index.ts';
+import type { RedriveDeps } from '../../operations/redrive/index.ts';
+import type { ReplayDeps } from '../../operations/replay/index.ts';
+import type { Registry } from '../../platform/kafka/index.ts';
 import type { Postgres, Readers } from '../../platform/postgres/index.ts';
 import type { By, Operated, SagaVerb } from '../../purchase/index.ts';
 import { after, id, limit, status, userModel, userPage, type UserAnswer } from '../models.ts';
@@ -9,6 +13,7 @@ import { noCursor } from '../places.ts';
 import { Problem } from '../problems.ts';
 import { route, type Route } from '../route.ts';
 import { toText } from '../times.ts';
+import type { LimitDeps } from './limits.ts';
 import type { SelfDeps } from './overview.ts';
 
 export interface ApiDeps {
@@ -18,6 +23,13 @@ export interface ApiDeps {
   readonly self: SelfDeps;
   /** Does what an operator says to a sale, and has it carried on. */
   readonly operate: (target: { userId: string; purchaseId: string }, verb: SagaVerb, by: By) => Promise<Operated>;
+  readonly limits: LimitDeps;
+  readonly redrive: RedriveDeps & { readonly registry: Registry };
+  readonly parking: ParkingDeps;
+  /** Of each group that can be set back. */
+  readonly replays: readonly ReplayDeps[];
+  /** Something was put into the outbox, or waits to be carried out. */
+  readonly onEnqueued: () => void;
 }
 
 const MOST_USERS = 200;

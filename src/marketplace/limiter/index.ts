@@ -1,3 +1,3 @@
-export { RateLimiter, type Inspection, type LimiterDeps, type LimiterObserver } from './limiter.ts';
+export { RateLimiter, type Busiest, type Inspection, type LimiterDeps, type LimiterObserver } from './limiter.ts';
 export type { LimiterConfig } from './rules.ts';
-export type { View } from './source.ts';
+export type { SellerView, View } from './source.ts';

@@ -8,7 +8,7 @@ import { comeBack, fallBack, SHARED, type Mode } from './mode.ts';
 import { Queue } from './queue.ts';
 import { LEASE_TOKENS, type LimiterConfig } from './rules.ts';
 import { SharedSource } from './shared.ts';
-import type { Lease, View } from './source.ts';
+import { busiestFirst, type Lease, type SellerView, type View } from './source.ts';
 
 /** What the limiter tells; for metrics. */
 export interface LimiterObserver {
@@ -36,6 +36,18 @@ export interface Inspection {
   readonly buckets: Readonly<Record<Bucket, View>>;
 }
 
+/** Sellers with the most use of their limit. */
+export interface Busiest {
+  readonly source: Mode['source'];
+  /** Nothing is given to anyone for so long. */
+  readonly silentMs: number;
+  readonly sellers: readonly SellerView[];
+  /** How many took tokens lately; those that did last are looked at. */
+  readonly active: number;
+}
+
+/** Sellers that are looked at for the busiest ones, in questions of a millisecond. */
+const MOST_LOOKED_AT = 500;
 /** While the first connection is being made nobody falls back; this long. */
 const CONNECT_GRACE_MS = 2_000;
 const CONNECT_POLL_MS = 20;
@@ -128,6 +140,19 @@ export class RateLimiter {
       return [bucket, { ...shared, silentMs: Math.max(shared.silentMs, silentMs) }];
     };
     return { source, buckets: Object.fromEntries(await Promise.all(BUCKETS.map(view))) as Record<Bucket, View> };
+  }
+
+  /** For people: the busiest sellers, those in a pause first. Rejects with BRX_REDIS_UNAVAILABLE when Redis goes away meanwhile. */
+  async busiest(most: number): Promise<Busiest> {
+    const { source, silentUntil } = this.#mode;
+    const now = this.#deps.clock.monotonic();
+    const silentMs = Math.max(0, Math.ceil(silentUntil - now));
+    const local = (): { active: number; silentMs: number; sellers: SellerView[] } => {
+      const { active, sellers } = this.#local.lately(MOST_LOOKED_AT, now);
+      return { active, silentMs, sellers: sellers.map((seller) => ({ ...seller, silentMs })) };
+    };
+    const found = source === 'local' || this.#shared === undefined ? local() : await this.#shared.lately(MOST_LOOKED_AT);
+    return { source, silentMs: Math.max(silentMs, found.silentMs), sellers: busiestFirst(found.sellers).slice(0, most), active: found.active };
   }
 
   /** Whoever waits is turned away. Tokens are not given back: they may have been used. */
@@ -236,6 +261,7 @@ export class RateLimiter {
         if (!(await shared.answers())) continue;
         if (this.#mode.source === 'local') await this.#comeBack(shared);
         this.#heardAt = asked;
+        await shared.note();
       } catch (error) {
         if (!shared.connecting) this.#failed(error, this.#mode);
       }

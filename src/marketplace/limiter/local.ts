@@ -1,7 +1,7 @@
 import type { Bucket } from '../buckets.ts';
 import { isOver, limitAt, throttled, type Throttle } from './adaptive.ts';
 import { PATIENCE_MS, rulesFor, shareOf, type LimiterConfig, type Rule } from './rules.ts';
-import type { Lease, View } from './source.ts';
+import type { Lease, SellerView, View } from './source.ts';
 import { SlidingWindow } from './window.ts';
 
 interface BucketState {
@@ -65,6 +65,11 @@ export class LocalSource {
       const at = buckets.get('all')?.window.lastAt(now);
       return at === undefined ? [] : [{ userId, agoMs: now - at }];
     });
+  }
+
+  /** Sellers that took tokens lately, at most so many, and how many there are. */
+  lately(most: number, now: number): { active: number; sellers: Omit<SellerView, 'silentMs'>[] } {
+    return { active: this.#sellers.size, sellers: [...this.#sellers.keys()].slice(-most).map((userId) => ({ userId, ...this.inspect(userId, 'all', now) })) };
   }
 
   get size(): number {

@@ -4,9 +4,10 @@
  *   rate_limit:{<user id>}[:<bucket>]         list, oldest first, a lease an entry: time * 1024 + tokens
  *   rate_limit:{<user id>}[:<bucket>]:state   hash: used (sum of the list), paused (until), and of a 429: lowered, since, strikes (adaptive.ts)
  *
- * and one for all sellers, without expiry:
+ * and two for all sellers:
  *
- *   rate_limit:epoch    "<since> <run id>": from when on everything that was taken is in here
+ *   rate_limit:epoch     "<since> <run id>": from when on everything that was taken is in here; no expiry
+ *   rate_limit:sellers   sorted set: which sellers took tokens lately, by when; for people, no token depends on it
  */
 const COMMON = `
 local t = redis.call('TIME')
@@ -178,14 +179,32 @@ redis.call('HSET', KEYS[1], 'paused', int(paused))
 if redis.call('PTTL', KEYS[1]) < paused - now + 1000 then redis.call('PEXPIRE', KEYS[1], int(paused - now + 1000)) end
 `;
 
-/** Looks and changes nothing. KEYS: epoch, leases, state. ARGV: run id, silence, limit, window, quiet time. Answers {limit, used, pause, silence}. */
+/** Looks and changes nothing. KEYS: epoch, then leases and state of each bucket. ARGV: run id, silence, limit, window, quiet time. Answers of each {limit, used, pause, silence}. */
 export const INSPECT = `${COMMON}
-local s = redis.call('HMGET', KEYS[3], 'lowered', 'since', 'paused')
-local used = 0
-for _, lease in ipairs(redis.call('LRANGE', KEYS[2], 0, -1)) do
-  if math.floor(lease / 1024) + ARGV[4] >= now then used = used + lease % 1024 end
-end
 local since, run = string.match(redis.call('GET', KEYS[1]) or '', '^(%d+) (.+)$')
 local silent = (run == ARGV[1]) and math.max(0, since + ARGV[2] - now) or tonumber(ARGV[2])
-return {limit_now(tonumber(ARGV[3]), tonumber(s[1]), tonumber(s[2]), tonumber(ARGV[5])), used, math.max(0, s[3] and s[3] - now or 0), silent}
+local answers = {}
+for key = 2, #KEYS, 2 do
+  local s = redis.call('HMGET', KEYS[key + 1], 'lowered', 'since', 'paused')
+  local used = 0
+  for _, lease in ipairs(redis.call('LRANGE', KEYS[key], 0, -1)) do
+    if math.floor(lease / 1024) + ARGV[4] >= now then used = used + lease % 1024 end
+  end
+  for _, number in ipairs({limit_now(tonumber(ARGV[3]), tonumber(s[1]), tonumber(s[2]), tonumber(ARGV[5])), used, math.max(0, s[3] and s[3] - now or 0), silent}) do answers[#answers + 1] = number end
+end
+return answers
+`;
+
+/** Notes who took tokens, and forgets who has not for long. KEYS: sellers. ARGV: for how long they are kept, then the sellers. */
+export const NOTE = `${COMMON}
+for i = 2, #ARGV do redis.call('ZADD', KEYS[1], int(now), ARGV[i]) end
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', int(now - ARGV[1]))
+redis.call('PEXPIRE', KEYS[1], ARGV[1])
+`;
+
+/** KEYS: sellers. ARGV: how many, for how long they count. Answers how many there are, and the last ones. */
+export const LATELY = `${COMMON}
+local found = redis.call('ZREVRANGEBYSCORE', KEYS[1], '+inf', int(now - ARGV[2]), 'LIMIT', 0, ARGV[1])
+table.insert(found, 1, redis.call('ZCOUNT', KEYS[1], int(now - ARGV[2]), '+inf'))
+return found
 `;

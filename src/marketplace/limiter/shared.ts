@@ -6,8 +6,8 @@ import { FIRST_PAUSE, LONGEST_PAUSE, SHORTEST_PAUSE } from './adaptive.ts';
 import type { LeftOver } from './ahead.ts';
 import { Batch } from './batch.ts';
 import { LEASE_MS, PATIENCE_MS, rulesFor, type LimiterConfig, type Rule } from './rules.ts';
-import { INSPECT, PAUSE, TAKE, THROTTLED } from './scripts.ts';
-import type { Lease, View } from './source.ts';
+import { INSPECT, LATELY, NOTE, PAUSE, TAKE, THROTTLED } from './scripts.ts';
+import type { Lease, SellerView, View } from './source.ts';
 
 /** Questions of several sellers go together, so many milliseconds apart: a round trip costs more than what it asks. */
 const BATCH_MS = 5;
@@ -15,6 +15,10 @@ const BATCH_MS = 5;
 const BATCH_QUESTIONS = 50;
 /** Answers that come too late for so long mean that Redis is no use, though it is there. */
 const TOO_SLOW_MS = 2_000;
+/** A look at 50 sellers keeps Redis busy for a millisecond at most: whoever wants more asks again. */
+const LOOK_SELLERS = 50;
+/** The longest pause after a 429, and the windows until the limit is full again: a seller is of interest for so many windows. */
+const LATELY_WINDOWS = LONGEST_PAUSE + 10;
 
 interface Question {
   readonly userId: string;
@@ -35,6 +39,10 @@ export class SharedSource {
   readonly #throttled: ReturnType<Redis['script']>;
   readonly #pause: ReturnType<Redis['script']>;
   readonly #inspect: ReturnType<Redis['script']>;
+  readonly #note: ReturnType<Redis['script']>;
+  readonly #lately: ReturnType<Redis['script']>;
+  /** Who took tokens since it was last noted. */
+  #took = new Set<string>();
   readonly #questions: Batch<Question>;
   #lateSince: number | undefined;
 
@@ -47,6 +55,8 @@ export class SharedSource {
     this.#throttled = redis.script(THROTTLED);
     this.#pause = redis.script(PAUSE);
     this.#inspect = redis.script(INSPECT);
+    this.#note = redis.script(NOTE);
+    this.#lately = redis.script(LATELY);
     this.#questions = new Batch(clock, { everyMs: BATCH_MS, most: BATCH_QUESTIONS }, (questions) => void this.#ask(questions));
   }
 
@@ -64,6 +74,7 @@ export class SharedSource {
     const { windowMs } = this.#config;
     const pauses = [FIRST_PAUSE, SHORTEST_PAUSE, LONGEST_PAUSE].map((part) => Math.round(part * windowMs));
     this.#runId();
+    this.#took.add(userId);
     await this.#throttled([stateKey(userId, rule)], [rule.limit, rule.windowMs, windowMs, retryAfterMs === null ? -1 : Math.ceil(retryAfterMs), ...pauses]);
   }
 
@@ -74,10 +85,32 @@ export class SharedSource {
   }
 
   async inspect(userId: string, bucket: Bucket): Promise<View> {
-    const rule = ruleOf(this.#config, bucket);
-    const answer = await this.#inspect([EPOCH, leasesKey(userId, rule), stateKey(userId, rule)], [this.#runId(), this.#silenceMs, rule.limit, rule.windowMs, this.#config.windowMs]);
-    const [limit = 0, used = 0, pausedMs = 0, silentMs = 0] = integers(answer, 4);
-    return { full: rule.limit, limit, used, pausedMs, silentMs };
+    const [view] = await this.#views([userId], ruleOf(this.#config, bucket));
+    if (view === undefined) throw new BrxError('BRX_INTERNAL', 'one seller was asked about, and none answered');
+    return view;
+  }
+
+  /** Notes who took tokens since the last time, so that somebody who looks need not search for them. Called now and then: no token waits for it. */
+  async note(): Promise<void> {
+    if (this.#took.size === 0) return;
+    const took = [...this.#took];
+    this.#took = new Set();
+    await this.#note([SELLERS], [this.#latelyMs, ...took]);
+  }
+
+  /** Sellers that took tokens lately, at most so many, and how many there are. */
+  async lately(most: number): Promise<{ active: number; silentMs: number; sellers: SellerView[] }> {
+    const found = await this.#lately([SELLERS], [most, this.#latelyMs]);
+    if (!Array.isArray(found) || typeof found[0] !== 'number') throw new BrxError('BRX_INTERNAL', 'the rate limiter’s script answered something else');
+    const [active, ...userIds] = found as [number, ...string[]];
+    const rule = ruleOf(this.#config, 'all');
+    const sellers: SellerView[] = [];
+    for (let from = 0; from < userIds.length; from += LOOK_SELLERS) {
+      const some = userIds.slice(from, from + LOOK_SELLERS);
+      (await this.#views(some, rule)).forEach((view, index) => sellers.push({ ...view, userId: some[index] ?? '' }));
+    }
+    const [nobody] = sellers.length > 0 ? [] : await this.#views([''], rule);
+    return { active, silentMs: sellers[0]?.silentMs ?? nobody?.silentMs ?? 0, sellers };
   }
 
   /** Whether it answers soon enough to be of use; rejects when it does not answer. */
@@ -88,6 +121,19 @@ export class SharedSource {
     return !this.#isLate(begun);
   }
 
+  async #views(userIds: readonly string[], rule: Rule): Promise<View[]> {
+    const answer = await this.#inspect([EPOCH, ...userIds.flatMap((userId) => [leasesKey(userId, rule), stateKey(userId, rule)])], [this.#runId(), this.#silenceMs, rule.limit, rule.windowMs, this.#config.windowMs]);
+    const numbers = integers(answer, 4 * userIds.length);
+    return userIds.map((_, index) => {
+      const [limit = 0, used = 0, pausedMs = 0, silentMs = 0] = numbers.slice(4 * index, 4 * index + 4);
+      return { full: rule.limit, limit, used, pausedMs, silentMs };
+    });
+  }
+
+  get #latelyMs(): number {
+    return LATELY_WINDOWS * this.#config.windowMs;
+  }
+
   async #ask(questions: readonly Question[]): Promise<void> {
     try {
       const begun = this.#clock.monotonic();
@@ -96,8 +142,9 @@ export class SharedSource {
       const answers = integers(await this.#take([EPOCH, ...keys], [this.#runId(), PATIENCE_MS, this.#silenceMs, this.#config.windowMs, ...args]), 1 + 3 * questions.length);
       const [stamp = 0] = answers;
       const late = this.#isLate(begun);
-      for (const [n, { resolve }] of questions.entries()) {
+      for (const [n, { userId, resolve }] of questions.entries()) {
         const [granted = 0, waitMs = 0, blocker = 0] = answers.slice(1 + 3 * n, 4 + 3 * n);
+        if (granted > 0) this.#took.add(userId);
         const lease = { askedAt: begun, stamp };
         resolve(late ? { ...lease, granted: 0, waitMs: 0, lost: granted, ownBucketOnly: false } : { ...lease, granted, waitMs, lost: 0, ownBucketOnly: blocker > 1 });
       }
@@ -130,6 +177,7 @@ export class SharedSource {
 }
 
 const EPOCH = 'rate_limit:epoch';
+const SELLERS = 'rate_limit:sellers';
 const leasesKey = (userId: string, { bucket }: Rule): string => `rate_limit:{${userId}}${bucket === 'all' ? '' : `:${bucket}`}`;
 const stateKey = (userId: string, rule: Rule): string => `${leasesKey(userId, rule)}:state`;
 

@@ -23,3 +23,13 @@ export interface View {
   /** Nothing is given to anyone, because what was used before is not known. */
   readonly silentMs: number;
 }
+
+/** A seller whose tokens are counted, for people. */
+export interface SellerView extends View {
+  readonly userId: string;
+}
+
+/** Whoever waits because of a 429 first, then who has used most. Pure. */
+export function busiestFirst(views: readonly SellerView[]): SellerView[] {
+  return views.toSorted((a, b) => b.pausedMs - a.pausedMs || b.used / b.limit - a.used / a.limit || a.limit / a.full - b.limit / b.full || a.userId.localeCompare(b.userId));
+}

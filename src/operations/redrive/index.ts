@@ -2,4 +2,4 @@
 export { correct, type Corrected, type Correction } from './correct.ts';
 export type { Verdict } from './judge.ts';
 export { planRedrive, type Planned, type RedriveDeps } from './plan.ts';
-export { redrive, redriveOne, type RedriveOutcome, type RedriveResult, type RunOptions } from './run.ts';
+export { outcomesOf, redrive, redriveOne, type RedriveOutcome, type RedriveResult, type RunOptions } from './run.ts';

@@ -29,6 +29,9 @@ export interface RunOptions {
   readonly filter: LetterFilter;
   /** Most that are sent. */
   readonly limit: number;
+  /** Most that are looked at, and behind which one it goes on: for whoever does it piece by piece. */
+  readonly look?: number;
+  readonly after?: bigint;
   /** Records a second; as fast as the database when left out. */
   readonly rate?: number;
   readonly dryRun: boolean;
@@ -47,14 +50,14 @@ const LOOK_AGAIN_MS = 200;
 /** Sends dead letters again, oldest first, page by page, and waits to see what becomes of them. Interrupted, it sends no more and waits no longer. */
 export async function redrive(deps: RedriveDeps, options: RunOptions): Promise<RedriveResult[]> {
   const { clock, postgres } = deps;
-  const { filter, limit, rate, dryRun, anyway, by, signal } = options;
+  const { filter, limit, look = Number.POSITIVE_INFINITY, rate, dryRun, anyway, by, signal } = options;
   const results = new Map<bigint, RedriveResult>();
   const seen = new Set<string>();
   const batch = rate === undefined ? BATCH : Math.min(BATCH, Math.max(1, rate));
   let sent = 0;
-  for (let after: bigint | undefined; sent < limit && !signal.aborted; ) {
+  for (let { after } = options; sent < limit && results.size < look && !signal.aborted; ) {
     const began = clock.monotonic();
-    const letters = await selectDeadLetters(postgres.prisma, { ...filter, states: ['open'] }, { order: 'oldest', limit: Math.min(batch, limit - sent), ...(after !== undefined && { after }) });
+    const letters = await selectDeadLetters(postgres.prisma, { ...filter, states: ['open'] }, { order: 'oldest', limit: Math.min(batch, limit - sent, look - results.size), ...(after !== undefined && { after }) });
     if (letters.length === 0) break;
     after = letters.at(-1)?.id;
     const planned = await planRedrive(deps, letters.map((letter) => ({ letter })), { seen, anyway });
@@ -73,6 +76,14 @@ export async function redriveOne(deps: RedriveDeps, planned: Planned, options: P
   const results = new Map<bigint, RedriveResult>();
   await send(deps, [planned], options, results);
   if (!options.dryRun) await watch(deps, results, options);
+  return [...results.values()];
+}
+
+/** What became of those that were sent again, of these, as far as anything shows it by now. */
+export async function outcomesOf({ postgres }: Pick<RedriveDeps, 'postgres'>, ids: readonly bigint[]): Promise<RedriveResult[]> {
+  const letters = await selectDeadLetters(postgres.prisma, { ids, states: ['redriven'] }, { order: 'oldest', limit: ids.length });
+  const results = new Map(letters.map(({ id, reason, eventId, sentEventId, userId }): [bigint, RedriveResult] => [id, { id, outcome: 'sent', detail: '', eventId: sentEventId ?? eventId, userId, was: reason, deadLetter: null }]));
+  for (const found of await readOutcomes(postgres.prisma, [...results.values()])) Object.assign(results.get(found.id) ?? {}, told(found));
   return [...results.values()];
 }
 

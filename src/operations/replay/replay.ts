@@ -133,6 +133,18 @@ export async function planUndo(deps: ReplayDeps, id: bigint | undefined): Promis
   return { replay, offsets };
 }
 
+/** Why a replay may not be undone now; null: it may. */
+export async function undoObstacle(deps: ReplayDeps, id: bigint): Promise<{ readonly why: string; readonly remedy: string } | null> {
+  try {
+    await planUndo(deps, id);
+    refuseMembers(deps.group, (await readGroup(deps)).members);
+    return null;
+  } catch (error) {
+    if (error instanceof BrxError && error.code === 'BRX_REFUSED') return { why: error.message, remedy: error.remedy ?? '' };
+    throw error;
+  }
+}
+
 /** Restores the old offsets. The group must have no member. */
 export async function undoReplay(deps: ReplayDeps, { replay, offsets }: Undo, by: By): Promise<void> {
   const { group, postgres } = deps;

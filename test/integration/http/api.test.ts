@@ -7,7 +7,7 @@ import { createPostgres, createReaders, type Postgres, type Readers } from '../.
 import { databaseConfig } from '../../support/database-config.ts';
 import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
 import { randomUuid } from '../../support/events.ts';
-import { OPERATE, SELF } from '../../support/http.ts';
+import { REST } from '../../support/http.ts';
 import { keepingLogger } from '../../support/redis.ts';
 import { startTcpGate, type TcpGate } from '../../support/tcp-gate.ts';
 
@@ -30,7 +30,7 @@ beforeAll(async () => {
   through.port = String(gate.port);
   postgres = createPostgres(databaseConfig(through.toString(), { acquireTimeoutMs: 500 }), { logger, applicationName: 'api', keyLookupsOnly: false });
   readers = createReaders({ urls: [], poolMax: 2, maxLagMs: 1_000, waitMs: 100 }, postgres.config, { primary: postgres, logger, applicationName: 'api' });
-  routes = apiRoutes({ readers, postgres, self: SELF, operate: OPERATE });
+  routes = apiRoutes({ readers, postgres, ...REST });
   const fine = report([]);
   server = createHttpServer({ config: { host: '127.0.0.1', port: 0, token: TOKEN, rateLimit: 100_000 }, logger, metrics: createMetrics({ process: false }), health: { live: () => fine, ready: () => Promise.resolve(fine) }, routes });
   await server.start();
