@@ -5,7 +5,7 @@ export const keepToken = (token) => sessionStorage.setItem(KEY, token);
 export const forgetToken = () => sessionStorage.removeItem(KEY);
 export const hasToken = () => sessionStorage.getItem(KEY) !== null;
 
-/** Longer than any answer of the server takes. */
+/** Longer than any answer of the server takes, but for what is said to take longer. */
 const PATIENCE_MS = 10_000;
 
 /** An answer that is no success, in the server's words; `status` 0: there was none. */
@@ -17,12 +17,12 @@ export class Failure extends Error {
   }
 }
 
-export async function ask(path, { method = 'GET', body } = {}) {
+export async function ask(path, { method = 'GET', body, patience = PATIENCE_MS } = {}) {
   const token = sessionStorage.getItem(KEY);
   const headers = { ...(token !== null && { authorization: `Bearer ${token}` }), ...(body !== undefined && { 'content-type': 'application/json' }) };
   let response;
   try {
-    response = await fetch(path, { method, headers, cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(PATIENCE_MS), ...(body !== undefined && { body: JSON.stringify(body) }) });
+    response = await fetch(path, { method, headers, cache: 'no-store', credentials: 'omit', signal: AbortSignal.timeout(patience), ...(body !== undefined && { body: JSON.stringify(body) }) });
   } catch {
     throw new Failure({ status: 0, detail: 'this instance of BRX Sync does not answer', remedy: 'see whether it runs; this page asks again by itself' });
   }

@@ -3,24 +3,38 @@ import { ask, Failure, forgetToken, hasToken, keepToken } from './api.js';
 import { badge, el, time } from './dom.js';
 import { health, PAGES } from './health.js';
 import { find } from './find.js';
+import { deadLetter, deadLetters } from './letters.js';
+import { limits } from './limits.js';
+import { parked, parkedUser } from './parked.js';
+import { redrive } from './redrive.js';
+import { replay, replayPlan, replays } from './replays.js';
 import { saga, sagas } from './sagas.js';
+import { sync, syncs } from './syncs.js';
 import { item, items, user, users } from './users.js';
-import { deadLetters, parked } from './waiting.js';
 
 const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
 const ROUTES = [
   [/^\/?$/, health],
   [/^\/find\/(?<id>.+)$/, find],
   [/^\/users$/, users],
+  [/^\/limits$/, limits],
   [/^\/parked$/, parked],
+  [new RegExp(`^/parked/(?<user>${UUID})$`), parkedUser],
   [/^\/dead-letters$/, deadLetters],
+  [/^\/dead-letters\/(?<letter>\d+)$/, deadLetter],
+  [/^\/redrive$/, redrive],
+  [/^\/replays$/, replays],
+  [/^\/replays\/plan$/, replayPlan],
+  [/^\/replays\/(?<replay>\d+)$/, replay],
+  [/^\/syncs$/, syncs],
+  [new RegExp(`^/syncs/(?<job>${UUID})$`), sync],
   [/^\/sagas$/, sagas],
   [new RegExp(`^/sagas/(?<purchase>${UUID})$`), saga],
   [new RegExp(`^/users/(?<user>${UUID})$`), user],
   [new RegExp(`^/users/(?<user>${UUID})/items$`), items],
   [new RegExp(`^/users/(?<user>${UUID})/items/(?<item>${UUID})$`), item],
 ];
-for (const path of ['#/users', '#/sagas', '#/parked', '#/dead-letters']) PAGES.add(path);
+for (const path of ['#/users', '#/sagas', '#/parked', '#/dead-letters', '#/limits', '#/replays']) PAGES.add(path);
 
 const POLL_MS = 5_000;
 const main = document.getElementById('main');
@@ -56,24 +70,24 @@ async function show() {
   }
   if (found === undefined) return draw({ address, text: '' }, 'Not found', [el('h1', {}, 'There is no such page'), el('p', {}, el('a', { href: '#/' }, 'Health'))]);
   const { page, params, query } = found;
-  const title = page.title(params);
+  const title = page.title(params, query);
   if (isNew) draw({ address, text: undefined }, title, [el('p', { class: 'empty' }, 'asking …')]);
   try {
     const paths = [page.ask(params, query)].flat();
-    const answers = await Promise.all(paths.map((path) => ask(path)));
+    const answers = await Promise.all(paths.map((path) => ask(path, { patience: page.patience })));
     if (mine !== turn) return;
     const all = Array.isArray(page.ask(params, query)) ? answers : answers[0];
     const data = page.keep === undefined ? all : page.keep(all);
     const text = JSON.stringify(data);
     if (text !== shown.text && !isBusy()) draw({ address, text, at: Date.now() }, title, page.render(data, params, query, show));
     else shown.at = Date.now();
-    say();
+    say(undefined, page.isStill);
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof Failure)) throw error;
     failed(error, title, address);
   } finally {
-    if (mine === turn) timer = setTimeout(() => (document.hidden ? undefined : show()), POLL_MS);
+    if (mine === turn && page.isStill !== true) timer = setTimeout(() => (document.hidden ? undefined : show()), POLL_MS);
   }
 }
 
@@ -82,19 +96,25 @@ const isBusy = () => main.contains(document.activeElement) && ['SELECT', 'INPUT'
 
 function draw(next, title, nodes) {
   const moved = shown.address !== undefined && shown.address !== next.address;
-  const focused = main.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
+  const focused = main.contains(document.activeElement) ? selectorOf(document.activeElement) : null;
   shown = next;
   document.title = `${title} · BRX Sync`;
   main.replaceChildren(...nodes.flat().filter((node) => node !== false && node !== null && node !== undefined));
   if (moved) {
     window.scrollTo(0, 0);
     main.focus({ preventScroll: true });
-  } else if (focused !== null) main.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  } else if (focused !== null) main.querySelector(focused)?.focus({ preventScroll: true });
 }
 
-function say(problem) {
+/** What is in the place of a link or a button once it is drawn anew. */
+function selectorOf(element) {
+  const [name] = ['href', 'aria-describedby', 'id'].filter((one) => element.hasAttribute(one));
+  return name === undefined ? null : `[${name}="${CSS.escape(element.getAttribute(name))}"]`;
+}
+
+function say(problem, isStill = false) {
   fresh.className = problem === undefined ? '' : 'stale';
-  const as = shown.at === undefined ? [] : ['as of ', time(shown.at), ' UTC, asked again every 5 s'];
+  const as = shown.at === undefined ? [] : ['as of ', time(shown.at), isStill ? ' UTC, not asked again by itself' : ' UTC, asked again every 5 s'];
   fresh.replaceChildren(...(problem === undefined ? as : [badge('bad', 'not fresh'), ` ${problem.message}. `, problem.remedy ?? '', ' ', ...(as.length === 0 ? [] : ['What is shown is ', ...as, '.'])]));
 }
 
@@ -142,5 +162,5 @@ document.addEventListener('keydown', (event) => {
   } else if (event.key === 'Escape' && document.activeElement === searchId) main.focus();
 });
 window.addEventListener('hashchange', () => void show());
-document.addEventListener('visibilitychange', () => void (document.hidden ? undefined : show()));
+document.addEventListener('visibilitychange', () => void (document.hidden || place()?.page.isStill === true ? undefined : show()));
 void show();

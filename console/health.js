@@ -1,8 +1,8 @@
 import { badge, el, link, number, section, table } from './dom.js';
 
-const WHERE = { parked: '#/parked', dead_letters: '#/dead-letters', sagas: '#/sagas', sellers: '#/users' };
-const STATUS_LEVEL = { ok: 'good', warn: 'warn', stall: 'bad', rewind: 'bad' };
-const STATUS_WORDS = { ok: 'ok', warn: 'falls behind', stall: 'stands still', rewind: 'went back' };
+const WHERE = { parked: '#/parked', dead_letters: '#/dead-letters', sagas: '#/sagas', sellers: '#/users', limits: '#/limits' };
+const STATUS_LEVEL = { ok: 'good', warn: 'warn', stop: 'bad', stall: 'bad', rewind: 'bad', replay: 'unknown' };
+const STATUS_WORDS = { ok: 'ok', warn: 'falls behind', stop: 'nobody reads', stall: 'stands still', rewind: 'went back', replay: 'is read again' };
 const POOL_LINE = 0.8;
 export const PAGES = new Set();
 

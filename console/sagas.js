@@ -1,5 +1,5 @@
-import { ask, Failure } from './api.js';
 import { badge, choice, el, itemLink, money, pager, section, table, terms, time, userLink, withQuery } from './dom.js';
+import { askWhy, readOnly, verbs } from './verbs.js';
 
 const STATES = ['RESERVED', 'CALLING', 'RECONCILING', 'COMPENSATING', 'NEEDS_OPERATOR', 'CONFIRMED', 'REJECTED', 'COMPENSATED'];
 const LEVEL = { NEEDS_OPERATOR: 'bad', RECONCILING: 'warn', CONFIRMED: 'good' };
@@ -52,7 +52,7 @@ function told(story, writable, again) {
       ['copies', ({ quantity }) => quantity, 'right'],
       ['each', ({ unit_price_cents: cents }) => money(cents, story.currency), 'right'],
     ], story.lines, 'No lines are kept.')),
-    section('What can be done', verbs(story, writable, again)),
+    section('What can be done', verbsOf(story, writable, again)),
     section('On CardTrader', story.operations.length === 0 ? el('p', { class: 'empty' }, 'Nothing was asked for there.') : el('ul', {}, story.operations.map(({ words, operation_id: operation }) => el('li', {}, words, ' ', el('span', { class: 'id quiet' }, operation))))),
     section('What happened', el('ol', { class: 'timeline' }, story.timeline.map(({ at, words, is_call: isCall }) => el('li', { class: isCall && 'call' }, time(at), el('span', { class: 'quiet' }, `+${((new Date(at).getTime() - begun) / 1_000).toFixed(3)} s`), el('span', {}, words))))),
   ];
@@ -66,38 +66,12 @@ const VERBS = [
   { key: 'not-applied', verb: 'resolve', name: 'It did not', about: 'What cannot be told did not take effect on CardTrader.', extra: { applied: false } },
 ];
 
-/** A button that cannot be used says why, to eyes and to screen readers. */
-function verbs(story, writable, again) {
-  return el('ul', { class: 'verbs' }, VERBS.map(({ key, verb, name, about, extra }) => {
-    const refusal = writable ? story.refusals[verb] : { problem: 'this instance is read-only: it has no token', remedy: 'set BRX_HTTP_TOKEN, or use `brx-sync saga`' };
-    const id = `why-${key}-${story.user_id}`;
-    const button = el('button', { type: 'button', disabled: refusal !== null, 'aria-describedby': id, onclick: () => askWhy(story, { verb, name, about, extra }, again) }, name);
-    return el('li', {}, button, el('span', { id }, refusal === null ? about : [el('strong', {}, 'Not now: '), refusal.problem, refusal.remedy !== null && ` (${refusal.remedy})`]));
-  }));
-}
-
-/** Nothing is done without a reason, and what was refused is told where it was asked. */
-function askWhy(story, { verb, name, about, extra }, again) {
-  const reason = el('input', { id: 'reason', required: true, maxlength: 500, autocomplete: 'off' });
-  const answer = el('p', { role: 'alert' });
-  const go = el('button', {}, name);
-  const close = () => dialog.close();
-  const form = el('form', {
-    onsubmit: async (event) => {
-      event.preventDefault();
-      go.disabled = true;
-      try {
-        await ask(`/sagas/${story.purchase_id}/${verb}`, { method: 'POST', body: { reason: reason.value, user: story.user_id, ...extra } });
-        close();
-        again();
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        answer.replaceChildren(badge('bad', 'not done'), ` ${error.message}. ${error.remedy ?? ''}`);
-        go.disabled = false;
-      }
-    },
-  }, el('h2', {}, name), el('p', {}, about), el('label', { for: 'reason' }, 'Why, for the record'), reason, answer, el('p', { class: 'filters' }, go, el('button', { type: 'button', class: 'plain', onclick: close }, 'Leave it')));
-  const dialog = el('dialog', { 'aria-label': name, onclose: () => dialog.remove() }, form);
-  document.body.append(dialog);
-  dialog.showModal();
+function verbsOf(story, writable, again) {
+  return verbs(VERBS.map(({ key, verb, name, about, extra }) => ({
+    key: `${key}-${story.user_id}`,
+    name,
+    about,
+    refusal: readOnly(writable, '`brx-sync saga`') ?? story.refusals[verb],
+    act: () => askWhy({ name, about, send: ({ reason }) => ({ path: `/sagas/${story.purchase_id}/${verb}`, body: { reason, user: story.user_id, ...extra } }), done: again }),
+  })));
 }

@@ -1,4 +1,6 @@
-import { badge, choice, el, itemLink, money, pager, section, table, terms, time, userLink, withQuery } from './dom.js';
+import { badge, choice, el, itemLink, link, money, pager, section, table, terms, time, userLink, withQuery } from './dom.js';
+import { COUNTED, heldUp, use } from './limits.js';
+import { askWhy, readOnly, verbs } from './verbs.js';
 
 const STATUSES = ['active', 'paused', 'token_rejected'];
 const ITEM_STATUSES = ['in_stock', 'out_of_stock', 'removed', 'drifted', 'oversold', 'listed', 'unlisted', 'mismatched'];
@@ -30,8 +32,10 @@ export const users = {
 
 export const user = {
   title: ({ user: id }) => `User ${id}`,
-  ask: ({ user: id }) => `/users/${id}`,
-  render(found, { user: id }) {
+  ask: ({ user: id }) => [`/users/${id}`, '/overview', `/users/${id}/limits`],
+  /** Of what is asked for its own sake only: an overview changes all the time. */
+  keep: ([found, { writable }, limits]) => [found, writable, limits],
+  render([found, writable, limits], { user: id }, _query, again) {
     const { account, parked } = found;
     return [
       el('h1', {}, 'User ', el('code', {}, id)),
@@ -40,7 +44,9 @@ export const user = {
         ['listings on CardTrader', found.listings],
         ['sales', el('a', { href: `#/sagas?user=${id}` }, 'under way')],
         ['amiss', amiss(found)],
-        ['parked', parked === null ? undefined : ['since ', time(parked.since), ` (${parked.reason}): ${parked.events} events wait, so the numbers here are not the newest`]],
+        ['bulk syncs', link(`#/syncs?user=${id}`, 'under way, before, and asking for one')],
+        ['dead letters', link(`#/dead-letters?user=${id}`, 'of this user')],
+        ['parked', parked === null ? undefined : [link(`#/parked/${id}`, 'what waits'), ' since ', time(parked.since), ` (${parked.reason}): ${parked.events} events wait, so the numbers here are not the newest`]],
         ['under way on CardTrader', found.open_operations],
       ]),
       section('On CardTrader', account === null ? el('p', { class: 'empty' }, 'No account there: nothing is listed or sold for this user. `brx-sync users add` adds one.') : terms([
@@ -53,9 +59,27 @@ export const user = {
         ['orders read', time(account.orders_read_at)],
         ['not called before', account.circuit_open_until === null ? undefined : time(account.circuit_open_until)],
       ])),
+      account !== null && section('Its limit there', table('Requests in the window now', [
+        ['of', ({ means }) => means],
+        ['used', (one) => use(one, one.means)],
+        ['held up', heldUp],
+      ], limits.buckets, ''), el('p', { class: 'quiet' }, `Counted ${COUNTED[limits.counted]}${limits.silent_seconds > 0 ? `; nothing is sent for ${limits.silent_seconds.toFixed(1)} s` : ''}. `, link('#/limits', 'All sellers'))),
+      section('What can be done', verbs(switches(id, account, writable, again))),
     ];
   },
 };
+
+function switches(id, account, writable, again) {
+  const none = account === null ? { problem: 'no account on CardTrader' } : null;
+  const refusal = (verb, problem) => readOnly(writable, `\`brx-sync users ${verb}\``) ?? none ?? problem;
+  const rejected = account?.status === 'token_rejected' ? { problem: 'CardTrader rejects the token', remedy: '`brx-sync users add` takes a new one on' } : null;
+  const move = (verb, name, about) => () => askWhy({ name, about, send: ({ reason }) => ({ path: `/users/${id}/${verb}`, body: { reason } }), done: again });
+  const about = { pause: 'CardTrader is called no more for this user: operations wait, and sales end at their deadlines.', resume: 'What waits goes on.' };
+  return [
+    { key: 'pause', name: 'Pause', about: about.pause, refusal: refusal('pause', rejected ?? (account?.status === 'paused' ? { problem: 'it is paused already' } : null)), act: move('pause', 'Pause', about.pause) },
+    { key: 'resume', name: 'Resume', about: about.resume, refusal: refusal('resume', rejected ?? (account?.status === 'active' ? { problem: 'it is not paused' } : null)), act: move('resume', 'Resume', about.resume) },
+  ];
+}
 
 const flagBadges = (flags) => flags.flatMap((flag) => [badge(flag === 'removed' ? 'unknown' : flag === 'oversold' ? 'bad' : 'warn', flag), ' ']);
 const stock = ({ on_hand: onHand, held }) => (held === 0 ? onHand : `${onHand} − ${held} held`);

@@ -54,14 +54,16 @@ export function consumerStanding(consumers: readonly ConsumerReading[]): Standin
     const all = [...topicPartitions.values()].reduce((sum, n) => sum + n, 0);
     return fact(group, held ? 'paused' : `${own.length} of ${all} partitions here`, held ? 'bad' : own.length === 0 ? 'unknown' : 'good', held ? 'paused until PostgreSQL, the schema registry or the outbox has room again' : null);
   });
-  const wrong = partitions.filter(({ status }) => status !== 'ok');
+  const wrong = partitions.filter(({ status }) => status !== 'ok' && status !== 'replay');
+  const again = partitions.filter(({ status }) => status === 'replay').length;
   const seconds = Math.max(0, ...partitions.map((partition) => partition.seconds));
   const records = partitions.reduce((sum, partition) => sum + partition.records, 0);
   if (wrong.length > 0) {
-    const level: Level = wrong.some(({ status }) => status === 'stall' || status === 'rewind') ? 'bad' : 'warn';
+    const level: Level = wrong.some(({ status }) => status === 'stall' || status === 'stop' || status === 'rewind') ? 'bad' : 'warn';
     return { level: worst([level, ...facts.map((one) => one.level)]), says: `${many(wrong.length, 'partition does', 'partitions do')} not keep up`, remedy: 'docs/runbooks/BrxPartitionStalled.md, BrxEventsWait.md', facts };
   }
   if (facts.some(({ level }) => level === 'bad')) return { level: 'bad', says: 'reading is paused because something is away', remedy: 'it goes on by itself; what is away is told above, docs/runbooks/BrxConsumerPaused.md', facts };
+  if (again > 0) return { level: 'warn', says: `${many(again, 'partition is', 'partitions are')} read again: a replay`, remedy: 'it is over by itself; its page says when', facts };
   if (partitions.length === 0) return { level: 'unknown', says: 'no partition is known to be owned here yet', remedy: null, facts };
   return good(records === 0 ? 'caught up' : `${many(records, 'record waits', 'records wait')}, the oldest for ${seconds.toFixed(1)} s`, facts);
 }

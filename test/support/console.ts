@@ -140,6 +140,29 @@ export async function goTo(page: Page, server: HttpServer, hash = '#/'): Promise
   await page.goto(`${server.url}/console${hash}`);
 }
 
+/** The same where a token is asked for. */
+export async function signIn(page: Page, server: HttpServer, token: string, hash: string): Promise<void> {
+  await goTo(page, server, hash);
+  await says(page, 'A token is needed');
+  await page.type('#token', token);
+  await page.keyboard.press('Enter');
+}
+
+/** Presses the button that says so, once it is there and can be used. */
+export async function press(page: Page, text: string, within = 'main'): Promise<void> {
+  const path = `::-p-xpath(//${within}//button[normalize-space()="${text}" and not(@disabled)])`;
+  await page.waitForSelector(path, { timeout: 15_000 });
+  await page.locator(path).click();
+}
+
+/** Gives the reason a dialog asks for, what it wants typed, and says yes. */
+export async function confirm(page: Page, reason: string, typed?: string): Promise<void> {
+  await page.waitForSelector('dialog[open]');
+  await page.type('#reason', reason);
+  if (typed !== undefined) await page.type('#typed', typed);
+  await page.keyboard.press('Enter');
+}
+
 /** For whoever wants to look: written where BRX_SCREENSHOTS says, nowhere otherwise. */
 export async function picture(page: Page, name: string): Promise<void> {
   const folder = process.env['BRX_SCREENSHOTS'];

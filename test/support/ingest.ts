@@ -91,9 +91,9 @@ export interface IngestWorld {
   close(): Promise<void>;
 }
 
-export async function createIngestWorld(options: { serverUrl?: string; database?: TestDatabase } = {}): Promise<IngestWorld> {
+export async function createIngestWorld(options: { serverUrl?: string; database?: TestDatabase; brokers?: string } = {}): Promise<IngestWorld> {
   const database = options.database ?? (await createTestDatabase(options.serverUrl));
-  const topics = await createTestTopics();
+  const topics = await createTestTopics(options.brokers);
   const pool = new pg.Pool({ connectionString: database.url, max: 4 });
   pool.on('error', () => undefined); // a test may take the server away; the next query says so
   const { kafka, events: topic, groupId } = topics;

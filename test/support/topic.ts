@@ -37,7 +37,8 @@ export interface TestTopics {
   remove(): Promise<void>;
 }
 
-export async function createTestTopics(): Promise<TestTopics> {
+/** `brokers`: a broker of the test's own. */
+export async function createTestTopics(brokers?: string): Promise<TestTopics> {
   const stack = stackUrls();
   const prefix = `test-${randomBytes(6).toString('hex')}.`;
   const groupId = `${prefix}ingest`;
@@ -46,7 +47,7 @@ export async function createTestTopics(): Promise<TestTopics> {
   const [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels] = [TOPICS.marketplaceEvents, deadLetterTopic(TOPICS.marketplaceEvents), TOPICS.sagaEvents, deadLetterTopic(TOPICS.sagaEvents), TOPICS.purchaseOutcomes, TOPICS.inventoryLevels].map((topic) => topicName(prefix, topic)) as [string, string, string, string, string, string];
   const snapshots = topicName(prefix, TOPICS.inventorySnapshots);
   const all = [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels, snapshots, topicName(prefix, deadLetterTopic(TOPICS.inventorySnapshots))];
-  const kafka = createKafka({ brokers: stack.kafkaBrokers.split(','), clientId: 'test', ssl: false, sasl: undefined, topicPrefix: prefix }, silentLogger);
+  const kafka = createKafka({ brokers: (brokers ?? stack.kafkaBrokers).split(','), clientId: 'test', ssl: false, sasl: undefined, topicPrefix: prefix }, silentLogger);
   const registry = createRegistry({ url: stack.registryUrl, username: undefined, password: undefined });
   for (const record of RECORD_NAMES) await registry.register(RECORDS[record].fullName, LATEST[record].avro);
   const admin = kafka.admin();

@@ -9,7 +9,6 @@ import { SELF } from '../../support/http.ts';
 let page: Page;
 let empty: ConsoleServer;
 let full: ConsoleServer;
-let brokerSeconds: number | null = 1;
 const reading = (): ConsumerReading => ({
   group: 'brx-ingest',
   partitions: [
@@ -19,7 +18,7 @@ const reading = (): ConsumerReading => ({
   topicPartitions: new Map([['brx.marketplace-events', 12]]),
   held: false,
   stillSeconds: 0,
-  brokerSeconds,
+  brokerSeconds: 1,
 });
 const INJECTED = '<img src=x onerror="alert(1)"><script>alert(2)</script>';
 const [USER, ITEM, EVENT] = ['0197a3c2-0000-7000-8000-000000000001', '0197a3d0-0000-7000-8000-000000000002', '0197a3d0-0000-7000-8000-000000000003'];
@@ -116,14 +115,6 @@ test('while PostgreSQL is away: the page stays, says what is wrong and what to d
   await says(page, 'try again in a moment');
   await full.gate.reopen();
   await says(page, USER); // by itself
-});
-
-test('while Kafka is away', async () => {
-  brokerSeconds = 95;
-  await goTo(page, full.server);
-  await says(page, 'has not answered for 95 s');
-  await says(page, 'nothing is lost');
-  brokerSeconds = 1;
 });
 
 test('while the server itself is away: what was shown stays, and is said to be old', async () => {

@@ -1,6 +1,6 @@
 import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { goTo, pageForEachTest, picture, says, serveConsole, type ConsoleServer } from '../../support/console.ts';
+import { goTo, pageForEachTest, picture, press, says, serveConsole, signIn, type ConsoleServer } from '../../support/console.ts';
 import { randomUuid } from '../../support/events.ts';
 
 /** Protects: a sale's story is told, a button that cannot be used says why, and what an operator does is done with a reason, once, and written down. */
@@ -36,13 +36,7 @@ async function stuckSale({ pool }: ConsoleServer): Promise<{ user: string; item:
   return { user, item, purchase };
 }
 
-async function signedIn(server: ConsoleServer, hash: string): Promise<void> {
-  await goTo(page, server.server, hash);
-  await says(page, 'A token is needed');
-  await page.type('#token', TOKEN);
-  await page.keyboard.press('Enter');
-}
-const press = (text: string): Promise<void> => page.locator(`::-p-xpath(//main//button[normalize-space()="${text}"])`).click();
+const signedIn = (server: ConsoleServer, hash: string): Promise<void> => signIn(page, server.server, TOKEN, hash);
 
 test('no sale: said so', async () => {
   const none = await serveConsole();
@@ -73,7 +67,7 @@ test('an operator settles it: a reason is needed, it is done, told and written d
   await signedIn(writable, `#/sagas/${purchase}`);
   await says(page, 'Not now: purchase'); // it cannot be undone while nobody knows what became of it
   await picture(page, 'sale');
-  await press('It took effect');
+  await press(page, 'It took effect');
   await page.waitForSelector('dialog[open]');
   await page.keyboard.press('Enter'); // nothing happens without a reason
   expect(await page.evaluate('document.querySelector("dialog[open] input:invalid") !== null')).toBe(true);
@@ -91,7 +85,7 @@ test('an operator settles it: a reason is needed, it is done, told and written d
 test('what was seen is over by the time it is done: refused in words, and nothing happens', async () => {
   const { user, purchase } = await stuckSale(writable);
   await signedIn(writable, `#/sagas/${purchase}`);
-  await press('Try again');
+  await press(page, 'Try again');
   await page.waitForSelector('dialog[open]');
   await writable.pool.query('DELETE FROM stock_holds WHERE user_id = $1', [user]);
   await writable.pool.query("UPDATE purchase_sagas SET state = 'CONFIRMED', version = 4, sold = true, next_action_at = NULL WHERE purchase_id = $1", [purchase]);

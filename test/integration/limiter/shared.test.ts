@@ -124,6 +124,45 @@ describe('requests one by one', () => {
   });
 });
 
+describe('for people', () => {
+  const noted = (one: Instance, count: number): Promise<unknown> => until('they are noted', async () => (await one.limiter.busiest(1)).active === count);
+
+  test('a process that calls nobody sees the busiest sellers of the others, whoever waits because of a 429 first', async () => {
+    const [first, second, looking] = await start(3, { windowMs: 10_000 });
+    for (let n = 0; n < 12; n += 1) await first!.limiter.take('much');
+    await second!.limiter.take('little');
+    await second!.limiter.throttled('held', { retryAfterMs: 30_000 });
+    await noted(looking!, 3);
+    const { source, silentMs, sellers } = await looking!.limiter.busiest(10);
+    expect([source, silentMs]).toEqual(['shared', 0]);
+    expect(sellers.map(({ userId }) => userId)).toEqual(['held', 'much', 'little']);
+    expect(sellers[0]).toMatchObject({ used: 0, limit: 28, full: 40, pausedMs: expect.toSatisfy((ms: number) => ms > 20_000 && ms <= 30_000) as number });
+    expect(sellers[1]!.used).toBeGreaterThanOrEqual(12);
+    expect(await looking!.limiter.busiest(2)).toMatchObject({ active: 3, sellers: [{ userId: 'held' }, { userId: 'much' }] });
+  });
+
+  test('of a thousand sellers 500 are looked at, in questions that are short; who has not called for long is forgotten', async () => {
+    const [one] = await start(1);
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => one!.limiter.take(`seller-${n}`)));
+    await noted(one!, 1_000);
+    await behind.config('RESETSTAT');
+    expect((await one!.limiter.busiest(500)).sellers).toHaveLength(500);
+    const evals = /^cmdstat_evalsha:calls=(\d+)/m.exec(await behind.info('commandstats'))?.[1];
+    expect(Number(evals)).toBeGreaterThanOrEqual(10); // 50 at a time
+    await behind.zadd('rate_limit:sellers', 1, 'long-ago');
+    await one!.limiter.take('seller-0');
+    await until('it is forgotten', async () => (await behind.zscore('rate_limit:sellers', 'long-ago')) === null);
+    expect(await behind.pttl('rate_limit:sellers')).toBeGreaterThan(0);
+  });
+
+  test('looking makes nobody wait and starts no window of silence', async () => {
+    const [one] = await start(1);
+    await behind.flushall();
+    await one!.limiter.busiest(10);
+    expect(await behind.exists('rate_limit:epoch')).toBe(0);
+  });
+});
+
 describe('a 429', () => {
   test('heard by one process holds up the seller in all of them, and nobody else', async () => {
     const [first, second] = await start(2);

@@ -48,6 +48,19 @@ describe('without Redis', () => {
   });
 });
 
+describe('for people', () => {
+  test('the busiest first, but before them whoever waits because of a 429; no more than asked for, and how many there are', async () => {
+    const { clock, take, limiter } = setUp();
+    await clock.advance(1_000);
+    for (const [seller, requests] of [['a', 2], ['b', 5], ['c', 1]] as const) for (let n = 0; n < requests; n += 1) take(`${n}`, seller);
+    await clock.advance(1);
+    await limiter.throttled('c', { retryAfterMs: 300 });
+    const found = await limiter.busiest(2);
+    expect(found).toMatchObject({ source: 'local', silentMs: 0, active: 3, sellers: [{ userId: 'c', used: 1, limit: 14, full: 20, pausedMs: 300 }, { userId: 'b', used: 5, limit: 20, pausedMs: 0 }] });
+    expect((await limiter.busiest(9)).sellers.map(({ userId }) => userId)).toEqual(['c', 'b', 'a']);
+  });
+});
+
 describe('order', () => {
   test('of one seller: as they came, also those that come while others wait', async () => {
     const { clock, take, granted } = setUp({ requests: 3 });
