@@ -71,6 +71,7 @@ async function show() {
   if (found === undefined) return draw({ address, text: '' }, 'Not found', [el('h1', {}, 'There is no such page'), el('p', {}, el('a', { href: '#/' }, 'Health'))]);
   const { page, params, query } = found;
   const title = page.title(params, query);
+  let isAnswered = false;
   if (isNew) draw({ address, text: undefined }, title, [el('p', { class: 'empty' }, 'asking …')]);
   try {
     const paths = [page.ask(params, query)].flat();
@@ -81,13 +82,14 @@ async function show() {
     const text = JSON.stringify(data);
     if (text !== shown.text && !isBusy()) draw({ address, text, at: Date.now() }, title, page.render(data, params, query, show));
     else shown.at = Date.now();
+    isAnswered = true;
     say(undefined, page.isStill);
   } catch (error) {
     if (mine !== turn) return;
     if (!(error instanceof Failure)) throw error;
     failed(error, title, address);
   } finally {
-    if (mine === turn && page.isStill !== true) timer = setTimeout(() => (document.hidden ? undefined : show()), POLL_MS);
+    if (mine === turn && !(page.isStill && isAnswered)) timer = setTimeout(() => (document.hidden ? undefined : show()), POLL_MS);
   }
 }
 

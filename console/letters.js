@@ -52,9 +52,6 @@ export const deadLetters = {
 /** Whatever a value says, as text. */
 export const pretty = (value) => el('pre', {}, typeof value === 'string' ? value : JSON.stringify(value, null, 2));
 
-/** Sixteen bytes a line. */
-const hexDump = (hex) => (hex.match(/.{1,32}/g) ?? []).map((line) => line.match(/../g).join(' ')).join('\n');
-
 export const deadLetter = {
   title: ({ letter }) => `Dead letter ${letter}`,
   ask: ({ letter }) => [`/dead-letters/${letter}`, '/overview'],
@@ -76,7 +73,7 @@ export const deadLetter = {
         ['became', became === null ? undefined : [words(became.outcome), became.dead_letter !== null && [' ', letterLink(became.dead_letter)], became.detail !== '' && `: ${became.detail}`]],
       ]),
       section('What can be done', verbs([{ key: 'redrive', name: 'Redrive …', about: 'Dry run, correct it, send it again, or give it up.', refusal, act: () => (location.hash = `/redrive?ids=${letter}`) }])),
-      section(found.problem === null ? `What it says (${found.record ?? 'of no known record'})` : `What it holds (${found.problem})`, found.problem === null ? pretty(found.value) : pretty(found.bytes === null ? 'nothing' : hexDump(found.bytes))),
+      section(found.problem === null ? `What it says (${found.record ?? 'of no known record'})` : `What it holds (${found.problem})`, found.problem === null ? pretty(found.value) : el('p', {}, found.length === null ? 'No value at all.' : `${found.length} bytes; brx-sync dlq show ${letter} prints them.`)),
       found.headers.length > 0 && section('Headers', terms(found.headers.map(({ name, value }) => [name, value]))),
       section('What was done', actions(found.actions)),
     ];

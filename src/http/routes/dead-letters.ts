@@ -4,6 +4,7 @@ import { correct, outcomesOf, redrive, redriveOne, type RedriveResult } from '..
 import { pageOf } from '../../operations/browse/index.ts';
 import { selectActions } from '../../platform/postgres/index.ts';
 import { countDeadLetters, DEAD_LETTER_REASONS, discardDeadLetters, inspect, type Inspected, LETTER_STATES, letterTarget, selectDeadLetters, type DeadLetter, type DeadLetterReason, type LetterFilter } from '../../records/index.ts';
+import { giveBuyerBack, hideBuyer } from '../buyers.ts';
 import { action, actionOf, id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
 import { placeIn, writePlace } from '../places.ts';
@@ -17,7 +18,6 @@ const MOST_AT_ONCE = 500;
 /** Longer than this nobody waits for an answer: a rate that needs more is kept by asking for fewer at a time. */
 const LONGEST_MS = 8_000;
 const MOST_COUNTED = 100_000;
-const MOST_BYTES_SHOWN = 4_096;
 const REASONS = Object.keys(DEAD_LETTER_REASONS) as [DeadLetterReason, ...DeadLetterReason[]];
 const OUTCOMES = ['ok', 'stale', 'rejected', 'parked', 'dead', 'sent', 'handled', 'would_send', 'duplicate', 'too_old', 'superseded', 'unfit'] as const satisfies readonly RedriveResult['outcome'][];
 
@@ -63,9 +63,9 @@ const detail = {
     key: z.string().nullable(),
     headers: z.array(z.object({ name: z.string(), value: z.string() })),
     record: z.string().nullable().meta({ description: 'which its schema says it is' }),
-    value: z.unknown().meta({ description: 'what it says; null: it cannot be read, `problem` says why' }),
+    value: z.unknown().meta({ description: 'what it says, without who buys; null: it cannot be read, `problem` says why' }),
     problem: z.string().nullable(),
-    bytes: z.string().nullable().meta({ description: `its first ${MOST_BYTES_SHOWN} bytes, hexadecimal, where it cannot be read` }),
+    length: z.int().nullable().meta({ description: 'bytes of the value; `brx-sync dlq show` has them' }),
     redrive_of: z.string().nullable().meta({ description: 'the dead letter whose redrive it was' }),
     became: result.nullable().meta({ description: 'of one that was sent again' }),
     actions: z.array(action),
@@ -90,7 +90,7 @@ const redriveBody = many.extend({
   after: letterId.optional(),
   rate: z.int().min(1).max(100_000).optional().meta({ description: 'so many a second' }),
   anyway: z.boolean().default(false).meta({ description: 'also those that something newer has superseded, or that this version still refuses' }),
-  value: z.record(z.string(), z.unknown()).optional().meta({ description: 'of one dead letter: this value instead, with the same event_id' }),
+  value: z.record(z.string(), z.unknown()).optional().meta({ description: 'of one dead letter: this value instead, with the same event_id; a buyer that was not shown stays who it was' }),
   record: z.string().min(1).max(200).optional().meta({ description: 'which record the value is of, where the dead letter does not say' }),
 });
 const place = z.tuple([z.string().regex(/^\d{1,18}$/)]);
@@ -151,9 +151,9 @@ export function deadLetterRoutes({ readers, redrive: deps, onEnqueued }: Pick<Ap
             key: key?.toString() ?? null,
             headers: Object.entries(headers).flatMap(([name, values]) => [values].flat().map((one) => ({ name, value: String(one ?? '') }))),
             record: read.record,
-            value: read.value ?? null,
+            value: hideBuyer(read.value) ?? null,
             problem: read.problem,
-            bytes: read.problem === null ? null : (value?.subarray(0, MOST_BYTES_SHOWN).toString('hex') ?? null),
+            length: value?.length ?? null,
             redrive_of: letter.redriveOf === null ? null : String(letter.redriveOf),
             became: became === undefined ? null : resultOf(became),
             actions: (await selectActions(deps.postgres.prisma, letterTarget(letter.id))).map(actionOf),
@@ -180,7 +180,8 @@ export function deadLetterRoutes({ readers, redrive: deps, onEnqueued }: Pick<Ap
         if (value !== undefined) {
           const [one, other] = body.ids ?? [];
           if (one === undefined || other !== undefined) throw invalid('body.value', 'a correction is of one dead letter: name it in ids');
-          const corrected = await correct(deps, await letterNamed(deps, BigInt(one), 'open'), { value, set: [], ...(record !== undefined && { record }) }, anyway);
+          const letter = await letterNamed(deps, BigInt(one), 'open');
+          const corrected = await correct(deps, letter, { value: giveBuyerBack(value, (await inspect(deps.codec, letter.source)).value), set: [], ...(record !== undefined && { record }) }, anyway);
           const results = await redriveOne(deps, corrected.planned, run);
           if (!dryRun) onEnqueued();
           return { body: { dry_run: dryRun, matching: all, results: results.map(resultOf), next_after: null } };

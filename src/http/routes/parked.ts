@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { discardParkedEvents, parkedTarget, readWaiting, rehearseParkedUser, retryParkedUser, selectParkedPage, selectParkedUsers, type ParkedUser, type Rehearsed } from '../../ingest/index.ts';
 import { pageOf } from '../../operations/browse/index.ts';
 import { selectActions } from '../../platform/postgres/index.ts';
+import { hideBuyer } from '../buyers.ts';
 import { action, actionOf, id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
 import { placeIn, writePlace } from '../places.ts';
@@ -18,7 +19,7 @@ const event = z.object({
   event_id: z.uuid(),
   place: z.string().meta({ description: 'topic/partition@offset it came from' }),
   record: z.string().nullable().meta({ description: 'null: it cannot be read' }),
-  value: z.unknown(),
+  value: z.unknown().meta({ description: 'what it says, without who buys' }),
   outcome: z.string().nullable().meta({ description: 'of a dry run, what would come of it; null: it is refused, or behind one that is' }),
   error: z.string().nullable().meta({ description: 'of a dry run, why it is refused' }),
 });
@@ -123,4 +124,4 @@ function parkedOf({ userId, reason, error, parkedAt, attempts, lastAttemptAt, ev
   return { user_id: userId, reason, error, since: parkedAt.toISOString(), attempts, last_attempt_at: toText(lastAttemptAt), events };
 }
 
-const eventOf = ({ eventId, place: from, entry, outcome, error }: Rehearsed): z.input<typeof event> => ({ event_id: eventId, place: from, record: entry.kind === 'event' ? entry.type : null, value: entry.kind === 'event' ? entry.event : null, outcome, error: error ?? (entry.kind === 'dead' ? entry.detail : null) });
+const eventOf = ({ eventId, place: from, entry, outcome, error }: Rehearsed): z.input<typeof event> => ({ event_id: eventId, place: from, record: entry.kind === 'event' ? entry.type : null, value: entry.kind === 'event' ? hideBuyer(entry.event) : null, outcome, error: error ?? (entry.kind === 'dead' ? entry.detail : null) });

@@ -1,8 +1,8 @@
 import type { Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import type { InventoryChanged } from '../../../src/contract/index.ts';
+import type { InventoryChanged, PurchaseRequested } from '../../../src/contract/index.ts';
 import { confirm, goTo, pageForEachTest, picture, press, says, serveConsole, signIn, type ConsoleServer } from '../../support/console.ts';
-import { change, history, randomUuid } from '../../support/events.ts';
+import { change, history, line, purchase, randomUuid } from '../../support/events.ts';
 import { raising, WELL } from '../../support/faults.sql.ts';
 import { createIngestWorld, itemOf, type IngestWorld } from '../../support/ingest.ts';
 import { until } from '../../support/wait.ts';
@@ -34,7 +34,7 @@ const post = (path: string, body: object): Promise<Response> => fetch(`${writabl
 const actions = (target: string) => world.rows<{ who: string; action: string; reason: string }>('SELECT who, action, reason FROM operator_actions WHERE target = $1 ORDER BY id', target);
 
 /** Letters of events this version can read, as if an older one had not been able to. */
-async function buried(events: readonly InventoryChanged[]): Promise<string[]> {
+async function buried(events: readonly (InventoryChanged | PurchaseRequested)[]): Promise<string[]> {
   const [row] = await world.rows<{ from: string }>(`SELECT coalesce(max("offset"), 0) + 1000000 AS "from" FROM dead_letters`);
   const rows = await world.rows<{ id: string }>(
     `INSERT INTO dead_letters (reason, detail, consumer_group, user_id, event_id, topic, partition, "offset", record_timestamp, record_key, record_value, record_headers)
@@ -90,6 +90,21 @@ describe('dead letters', () => {
     await confirm(page, 'the shop said eight');
     await says(page, '1 took effect');
     expect(await itemOf(world.pool, event.user_id, event.item_id)).toMatchObject({ on_hand: 8, last_event_id: event.event_id });
+  });
+
+  test('who buys is not shown, and is kept where a purchase is corrected', async () => {
+    const item = change();
+    await world.sendEvents(item);
+    await world.processed();
+    const bought = purchase({ user_id: item.user_id, buyer_id: 'mallory@example.org', lines: [line(item.item_id, 1)], currency: 'EUR' });
+    const [id] = await buried([bought]);
+    const shown = await (await fetch(`${writable.server.url}/dead-letters/${id}`, { headers: { authorization: `Bearer ${TOKEN}` } })).text();
+    expect(shown).not.toContain('mallory');
+    const { value } = JSON.parse(shown) as { value: PurchaseRequested };
+    expect(value).toMatchObject({ buyer_id: '(not shown)', currency: 'EUR' });
+    expect((await post('/dead-letters/redrive', { reason: 'x', ids: [id], dry_run: false, value: { ...value, currency: 'USD' } })).status).toBe(200);
+    await until('it is applied', async () => (await world.rows('SELECT FROM purchase_sagas WHERE purchase_id = $1', bought.purchase_id)).length === 1);
+    expect(await world.rows('SELECT buyer_id, currency FROM purchase_sagas WHERE purchase_id = $1', bought.purchase_id)).toEqual([{ buyer_id: 'mallory@example.org', currency: 'USD' }]);
   });
 
   test('many by a filter, at a rate: each is told; what fails again has its new dead letter; exactly what was shown is sent', async () => {
