@@ -9,7 +9,7 @@ import { parked, parkedUser } from './parked.js';
 import { redrive } from './redrive.js';
 import { replay, replayPlan, replays } from './replays.js';
 import { saga, sagas } from './sagas.js';
-import { sync, syncs } from './syncs.js';
+import { drift, sync, syncs } from './syncs.js';
 import { item, items, user, users } from './users.js';
 
 const UUID = '[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}';
@@ -31,6 +31,7 @@ const ROUTES = [
   [/^\/sagas$/, sagas],
   [new RegExp(`^/sagas/(?<purchase>${UUID})$`), saga],
   [new RegExp(`^/users/(?<user>${UUID})$`), user],
+  [new RegExp(`^/users/(?<user>${UUID})/drift$`), drift],
   [new RegExp(`^/users/(?<user>${UUID})/items$`), items],
   [new RegExp(`^/users/(?<user>${UUID})/items/(?<item>${UUID})$`), item],
 ];
@@ -94,7 +95,7 @@ async function show() {
 }
 
 /** Somebody chooses or types where it would be drawn anew. */
-const isBusy = () => main.contains(document.activeElement) && ['SELECT', 'INPUT', 'TEXTAREA'].includes(document.activeElement.tagName);
+const isBusy = () => main.contains(document.activeElement) && document.activeElement.matches('select, textarea, input:not([type="checkbox"])');
 
 function draw(next, title, nodes) {
   const moved = shown.address !== undefined && shown.address !== next.address;

@@ -24,10 +24,9 @@ export const deadLetters = {
       { key: 'all', name: 'All of these …', about: 'The same for all that fit the filter, also on other pages.', refusal: readOnly(writable, '`brx-sync dlq redrive`') ?? (filter.size === 0 ? { problem: 'that would be every one there is', remedy: 'choose a reason, or the page of a user' } : rows.length === 0 ? { problem: 'there are none' } : null), act: () => (location.hash = `/redrive?${filter}`) },
     ]));
     draw();
-    const tick = ({ id }) => el('input', { type: 'checkbox', 'aria-label': `choose dead letter ${id}`, checked: chosen.has(id), onchange: (event) => {
-      if (event.target.checked) chosen.add(id);
+    const tick = ({ id }) => el('input', { type: 'checkbox', 'aria-label': `choose dead letter ${id}`, id: `choose-${id}`, checked: chosen.has(id), onchange: ({ target }) => {
+      if (target.checked) chosen.add(id);
       else chosen.delete(id);
-      event.target.blur();
       draw();
     } });
     return [

@@ -116,3 +116,23 @@ export const sync = {
     ];
   },
 };
+
+export const drift = {
+  title: ({ user }) => `What differs for ${user}`,
+  ask: ({ user }) => `/users/${user}/drift?limit=500&unconfirmed=true`,
+  render({ drift: rows }, { user }) {
+    return [
+      el('h1', {}, 'What differs between here and CardTrader for ', userLink(user)),
+      el('p', { class: 'quiet' }, 'As bulk syncs have found it, the nightly one too. Applied by ', el('code', {}, `brx-sync drift ${user} --apply`), '.'),
+      table('Items of which here and CardTrader differ', [
+        ['item', ({ item_id: item, subject }) => (item === null ? subject : itemLink(user, item))],
+        ['product', ({ product_id: product, name }) => (product === null ? '' : `${product}${name === null ? '' : ` ${name}`}`)],
+        ['here', ({ here }) => here ?? 'none', 'right'],
+        ['there', ({ there }) => there ?? 'none', 'right'],
+        ['why', ({ means }) => means],
+        ['would mend it', ({ fix, fix_means: means }) => el('span', { title: means }, fix.replaceAll('_', ' '))],
+        ['seen', ({ confirmed, seen_at: at }) => [confirmed ? badge('warn', 'twice') : badge('unknown', 'once'), ' ', time(at)]],
+      ], rows, 'Nothing differs, as far as any bulk sync has seen.'),
+    ];
+  },
+};

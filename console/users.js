@@ -45,6 +45,7 @@ export const user = {
         ['sales', el('a', { href: `#/sagas?user=${id}` }, 'under way')],
         ['amiss', amiss(found)],
         ['bulk syncs', link(`#/syncs?user=${id}`, 'under way, before, and asking for one')],
+        ['differs from CardTrader', link(`#/users/${id}/drift`, 'what, and why')],
         ['dead letters', link(`#/dead-letters?user=${id}`, 'of this user')],
         ['parked', parked === null ? undefined : [link(`#/parked/${id}`, 'what waits'), ' since ', time(parked.since), ` (${parked.reason}): ${parked.events} events wait, so the numbers here are not the newest`]],
         ['under way on CardTrader', found.open_operations],

@@ -17,6 +17,7 @@ import { COMMAND_RETRIES, createCodec, createKafka, createProducer, createRegist
 import type { Logger } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { createPostgres, createReaders, openSession, readerMetrics, watchPostgres, watchReaders, type Postgres } from './platform/postgres/index.ts';
+import { watchRedis } from './platform/redis/index.ts';
 import { createKeyring } from './platform/secrets/index.ts';
 import type { Service } from './platform/service.ts';
 import { NO_TRACING, SPAN_OUTCOMES, type Tracer, type Tracing } from './platform/tracing/index.ts';
@@ -236,6 +237,7 @@ function buildApi({ config, metrics, postgres, codec, purchase, clock, logger, t
   watchReaders(metrics, primary.pool, readers, logger);
   // Who calls nobody counts nothing, and looks at what the others count.
   const counting = access ?? openLimiter(config, { clock, logger, connectionName: applicationName });
+  if (access === undefined && counting.redis !== undefined) watchRedis(metrics, counting.redis, logger);
   const close = async (): Promise<void> => {
     if (access === undefined) {
       counting.limiter.close();

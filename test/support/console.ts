@@ -93,7 +93,7 @@ export async function openPage(browser: Browser): Promise<Page & { readonly comp
   const page = await browser.newPage();
   const complaints: string[] = [];
   page.on('console', (message) => {
-    if ((message.type() === 'error' || message.type() === 'warn') && !/Failed to load resource: (?:the server responded with a status of (?:401|403|404|409|503)|net::ERR_CONNECTION_REFUSED)/.test(message.text())) complaints.push(message.text());
+    if ((message.type() === 'error' || message.type() === 'warn') && !/Failed to load resource: (?:the server responded with a status of (?:400|401|403|404|409|503)|net::ERR_CONNECTION_REFUSED)/.test(message.text())) complaints.push(message.text());
   });
   page.on('pageerror', (error) => complaints.push(String(error)));
   page.on('dialog', (dialog) => {

@@ -90,7 +90,7 @@ test('set with the name of the group typed, watched without a reload, over; what
   await picture(page, 'replay-waits');
   worker = await world.start();
   await until('it is read again', async () => (await committed()) === 60);
-  await says(page, 'it is over');
+  await says(page, 'is over: every partition is where it had been');
   await says(page, /Replay \d+ over/);
   expect((await world.rows<{ who: string; reason: string }>("SELECT who, reason FROM operator_actions WHERE action = 'replay.apply'"))).toEqual([{ who: 'api', reason: 'a drill' }]);
   await goTo(page, server.server, '#/replays');
