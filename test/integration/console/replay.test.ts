@@ -84,7 +84,7 @@ test('set with the name of the group typed, watched without a reload, over; what
   expect(await committed()).toBe(60);
   await page.type('#typed', group);
   await page.keyboard.press('Enter');
-  await says(page, 'nobody reads');
+  await says(page, /Replay \d+ waits for instances/);
   await says(page, '0 of 60 (0 %)');
   expect(await committed()).toBe(0);
   await picture(page, 'replay-waits');
@@ -103,7 +103,7 @@ test('undone: back to where the group had been, with its name typed', async () =
   await says(page, 'may run');
   await press(page, 'Set the offsets');
   await confirm(page, 'a mistake', group);
-  await says(page, 'nobody reads');
+  await says(page, /Replay \d+ waits for instances/);
   expect(await committed()).toBeLessThan(60);
   await press(page, 'Undo');
   await confirm(page, 'wrong time', group);
