@@ -1,6 +1,6 @@
 // Addresses to pages; what is shown is asked again every five seconds, and drawn again where it has changed.
 import { ask, Failure, forgetToken, hasToken, keepToken } from './api.js';
-import { badge, el, time } from './dom.js';
+import { badge, el, prose, time } from './dom.js';
 import { health, PAGES } from './health.js';
 import { find } from './find.js';
 import { deadLetter, deadLetters } from './letters.js';
@@ -118,7 +118,7 @@ function selectorOf(element) {
 function say(problem, isStill = false) {
   fresh.className = problem === undefined ? '' : 'stale';
   const as = shown.at === undefined ? [] : ['as of ', time(shown.at), isStill ? ' UTC, not asked again by itself' : ' UTC, asked again every 5 s'];
-  fresh.replaceChildren(...(problem === undefined ? as : [badge('bad', 'not fresh'), ` ${problem.message}. `, problem.remedy ?? '', ' ', ...(as.length === 0 ? [] : ['What is shown is ', ...as, '.'])]));
+  fresh.replaceChildren(...(problem === undefined ? as : [badge('bad', 'not fresh'), ` ${problem.message}. `, ...prose(problem.remedy), ' ', ...(as.length === 0 ? [] : ['What is shown is ', ...as, '.'])]));
 }
 
 function failed(error, title, address) {
@@ -129,7 +129,7 @@ function failed(error, title, address) {
   }
   if (shown.text !== undefined && error.status !== 404) return say(error);
   fresh.replaceChildren();
-  draw({ address, text: undefined }, title, [el('h1', {}, title), el('div', { class: `notice ${error.status === 404 ? 'unknown' : 'bad'}` }, badge(error.status === 404 ? 'unknown' : 'bad', error.status === 404 ? 'not here' : 'no answer'), el('p', {}, error.message), error.remedy !== undefined && el('p', { class: 'remedy' }, 'What to do: ', error.remedy))]);
+  draw({ address, text: undefined }, title, [el('h1', {}, title), el('div', { class: `notice ${error.status === 404 ? 'unknown' : 'bad'}` }, badge(error.status === 404 ? 'unknown' : 'bad', error.status === 404 ? 'not here' : 'no answer'), el('p', {}, error.message), error.remedy !== undefined && el('p', { class: 'remedy' }, 'What to do: ', prose(error.remedy)))]);
 }
 
 function tokenForm() {

@@ -15,6 +15,9 @@ const WORDS = { good: 'good', unknown: 'not known', warn: 'look', bad: 'wrong' }
 /** Colour and word: a colour alone says nothing to many. */
 export const badge = (level, words = WORDS[level]) => el('span', { class: `badge ${level}` }, words);
 
+/** A sentence of ours: what stands between backquotes is a command. */
+export const prose = (text) => String(text ?? '').split('`').map((piece, index) => (index % 2 === 0 ? piece : el('code', {}, piece)));
+
 export const link = (href, text) => el('a', { href }, text);
 export const code = (text) => el('code', {}, text ?? '');
 export const userLink = (id) => el('a', { href: `#/users/${id}`, class: 'id' }, id);

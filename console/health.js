@@ -1,4 +1,4 @@
-import { badge, el, link, number, section, table } from './dom.js';
+import { badge, el, link, number, prose, section, table } from './dom.js';
 
 const WHERE = { parked: '#/parked', dead_letters: '#/dead-letters', sagas: '#/sagas', sellers: '#/users', limits: '#/limits' };
 const STATUS_LEVEL = { ok: 'good', warn: 'warn', stop: 'bad', stall: 'bad', rewind: 'bad', replay: 'unknown' };
@@ -16,7 +16,7 @@ export const health = {
     return [
       el('h1', {}, 'Health ', badge(level, { good: 'all is well', unknown: 'not all is known', warn: 'something to look at', bad: 'something is wrong' }[level])),
       el('div', { class: 'cards' }, sorted.map(card)),
-      section('Partitions read here', table('Partitions', [
+      section('Partitions read here', parts.some(({ name, level: kafka }) => name === 'kafka' && (kafka === 'bad' || kafka === 'warn')) && el('p', { class: 'quiet' }, 'As they were when Kafka answered last.'), table('Partitions', [
         ['partition', ({ topic, partition }) => `${topic} / ${partition}`],
         ['status', ({ status }) => badge(STATUS_LEVEL[status], STATUS_WORDS[status])],
         ['records behind', ({ records }) => number(records), 'right'],
@@ -39,6 +39,6 @@ function card({ name, title, level, says, remedy, facts }) {
   return el('article', { class: `card ${level}` },
     el('h2', {}, PAGES.has(WHERE[name]) ? link(WHERE[name], title) : title, ' ', badge(level)),
     el('p', {}, says),
-    remedy !== null && el('p', { class: 'remedy' }, 'What to do: ', remedy),
+    remedy !== null && el('p', { class: 'remedy' }, 'What to do: ', prose(remedy)),
     facts.length > 0 && el('ul', {}, facts.map((fact) => el('li', { class: fact.level, title: fact.means }, el('span', {}, fact.name), ' ', el('strong', {}, typeof fact.value === 'number' ? number(fact.value) : fact.value), fact.level !== 'good' && [' ', badge(fact.level)], fact.level !== 'good' && fact.means !== null && el('small', {}, fact.means)))));
 }

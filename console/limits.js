@@ -1,4 +1,4 @@
-import { badge, el, number, table, userLink } from './dom.js';
+import { badge, el, number, prose, table, userLink } from './dom.js';
 
 /** How much of a limit is used, as a bar with its number. */
 export function use({ used, limit, full }, of) {
@@ -20,7 +20,7 @@ export const limits = {
     return [
       el('h1', {}, 'Limit of CardTrader ', badge(level)),
       el('p', {}, says),
-      remedy !== null && el('p', { class: 'remedy' }, 'What to do: ', remedy),
+      remedy !== null && el('p', { class: 'remedy' }, 'What to do: ', prose(remedy)),
       el('p', { class: 'quiet' }, `Requests in the last ${windowSeconds} s, counted ${COUNTED[counted]}. ${silent > 0 ? `Nothing is sent for ${silent.toFixed(1)} s. ` : ''}${calls ? `In this process ${number(waiting.requests)} requests of ${number(waiting.sellers)} sellers wait for their turn.` : 'This process calls nobody: requests that wait are told by one with the role dispatcher.'}`),
       table('Sellers, those held up first, then the busiest', [
         ['seller', ({ user_id: user }) => userLink(user)],

@@ -1,5 +1,5 @@
 import { ask, Failure } from './api.js';
-import { badge, el, link, pager, section, table, time, userLink, withQuery } from './dom.js';
+import { badge, el, link, pager, prose, section, table, time, userLink, withQuery } from './dom.js';
 import { pretty } from './letters.js';
 import { actions, askWhy, readOnly, verbs } from './verbs.js';
 
@@ -36,7 +36,7 @@ export const parkedUser = {
         told.replaceChildren(section('What would come of it', el('p', {}, remaining === 0 ? `All ${applied} would take effect, and the user be released. Nothing was done.` : `${applied} would take effect, ${remaining} go on waiting. Nothing was done.`), eventTable(events, true)));
       } catch (problem) {
         if (!(problem instanceof Failure)) throw problem;
-        told.replaceChildren(el('p', { class: 'notice bad' }, badge('bad', 'no answer'), ` ${problem.message}. ${problem.remedy ?? ''}`));
+        told.replaceChildren(el('p', { class: 'notice bad' }, badge('bad', 'no answer'), ` ${problem.message}. `, prose(problem.remedy)));
       }
     };
     return [

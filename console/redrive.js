@@ -1,5 +1,5 @@
 import { ask, Failure } from './api.js';
-import { badge, el, link, number, section, table, userLink } from './dom.js';
+import { badge, el, link, number, prose, section, table, userLink } from './dom.js';
 import { letterLink, pretty } from './letters.js';
 import { askWhy, readOnly, verbs } from './verbs.js';
 
@@ -90,7 +90,7 @@ function run(which, writable, letter) {
       await work();
     } catch (problem) {
       if (!(problem instanceof Failure) && !(problem instanceof SyntaxError)) throw problem;
-      status.replaceChildren(badge('bad', 'stopped'), ` ${problem instanceof SyntaxError ? `the value is no JSON: ${problem.message}` : `${problem.message}. ${problem.remedy ?? ''}`}`);
+      status.replaceChildren(badge('bad', 'stopped'), ' ', ...(problem instanceof SyntaxError ? [`the value is no JSON: ${problem.message}`] : [problem.message, '. ', ...prose(problem.remedy)]));
       state = state === 'busy' ? 'over' : 'new';
     }
     draw();

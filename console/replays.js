@@ -1,4 +1,4 @@
-import { badge, choice, el, link, number, section, table, terms, time } from './dom.js';
+import { badge, choice, el, link, number, prose, section, table, terms, time } from './dom.js';
 import { askWhy, readOnly, verbs } from './verbs.js';
 
 const LEVEL = { half_set: 'bad', waits: 'warn', running: 'warn', over: 'good' };
@@ -75,7 +75,7 @@ export const replayPlan = {
   keep: ([plan, { writable }]) => [plan, writable],
   render([plan, writable], _params, query, again) {
     const { group, topic, how, group_state: state, members, partitions, refused, effect } = plan;
-    const blocked = readOnly(writable, '`brx-sync replay apply`') ?? refused[0] ?? null;
+    const blocked = readOnly(writable, '`brx-sync replay apply`') ?? (refused.length === 0 ? null : { problem: refused[0].problem });
     return [
       el('h1', {}, 'Plan of a replay ', refused.length > 0 ? badge('warn', 'may not run now') : badge('good', 'may run')),
       el('p', { class: 'standing' }, `${group}, ${how}`),
@@ -87,7 +87,7 @@ export const replayPlan = {
         ['never read', plan.skipped === 0 ? undefined : badge('bad', `${number(plan.skipped)} records would be skipped`)],
         ['time', `about ${seconds(plan.seconds)} at ${number(plan.records_per_second)} records/s (${plan.measured ? 'as its last replay' : 'assumed: none was measured yet'})`],
       ]),
-      refused.map(({ problem, remedy }) => el('div', { class: 'notice warn' }, badge('warn', 'not now'), el('p', {}, problem), el('p', { class: 'remedy' }, 'What to do: ', remedy))),
+      refused.map(({ problem, remedy }) => el('div', { class: 'notice warn' }, badge('warn', 'not now'), el('p', {}, problem), el('p', { class: 'remedy' }, 'What to do: ', prose(remedy)))),
       section('What becomes of what is read again', effects(plan, effect)),
       section('What can be done', verbs([
         { key: 'apply', name: 'Set the offsets', about: 'Old ones are written down first, so that it can be undone. Then start the instances.', refusal: blocked, act: () => apply(plan, query) },
@@ -99,7 +99,7 @@ export const replayPlan = {
         ['partitions', ({ partitions: own }) => own.join(', ') || 'none'],
       ], members, '')),
       section('By partition', table('Partitions', [
-        ['partition', ({ partition }) => partition, 'right'],
+        ['partition', ({ partition }) => partition],
         ['from', ({ from }) => from ?? 'never', 'right'],
         ['to', ({ to }) => to, 'right'],
         ['read again', ({ again: n }) => number(n), 'right'],
@@ -157,13 +157,13 @@ export const replay = {
       ]),
       section('What can be done', verbs([{ key: 'undo', name: 'Undo', about: 'Back to where the group had been; what has caught up already stays.', refusal: readOnly(writable, '`brx-sync replay undo`') ?? found.undo_refused, act: () => askWhy({ name: 'Undo', about: `${found.group} goes back to where it had been before replay ${id}.`, type: found.group, patience: SETTING_MS, send: ({ reason }) => ({ path: `/replays/${id}/undo`, body: { reason, confirm: found.group } }), done: again }) }])),
       !isOver && section('Not there yet', table('Partitions that are not where they had been', [
-        ['partition', ({ partition }) => partition, 'right'],
+        ['partition', ({ partition }) => partition],
         ['at', ({ at }) => at, 'right'],
         ['had been at', ({ goal }) => goal, 'right'],
         ['left', ({ left }) => number(left), 'right'],
       ], found.left, 'Every partition is where it had been.')),
       section('Offsets', table('Offsets that were set', [
-        ['partition', ({ partition }) => partition, 'right'],
+        ['partition', ({ partition }) => partition],
         ['had been', ({ from }) => from ?? 'never', 'right'],
         ['set to', ({ to }) => to, 'right'],
       ], found.moves, 'None.')),

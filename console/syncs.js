@@ -1,4 +1,4 @@
-import { badge, el, itemLink, link, number, section, table, terms, time, userLink } from './dom.js';
+import { badge, el, itemLink, link, number, prose, section, table, terms, time, userLink } from './dom.js';
 import { askWhy, readOnly, verbs } from './verbs.js';
 
 const LEVEL = { DONE: 'good', FAILED: 'bad', CANCELLED: 'unknown' };
@@ -78,7 +78,7 @@ export const sync = {
       el('h1', {}, 'Bulk sync ', el('code', {}, job)),
       el('p', {}, stateBadge(found), ' of ', userLink(user), ' ', link(`#/syncs?user=${user}`, 'all of this user')),
       found.dry_run && el('p', { class: 'notice unknown' }, badge('unknown', 'dry run'), ' It tells what would come of it; no stock is written.'),
-      problem !== null && el('div', { class: 'notice bad' }, badge('bad', problem.code.replaceAll('_', ' ')), el('p', {}, problem.detail), el('p', { class: 'remedy' }, 'What to do: ', problem.remedy)),
+      problem !== null && el('div', { class: 'notice bad' }, badge('bad', problem.code.replaceAll('_', ' ')), el('p', {}, problem.detail), el('p', { class: 'remedy' }, 'What to do: ', prose(problem.remedy))),
       !over && found.state === 'REQUESTED' && !found.is_worked_on && el('p', { class: 'notice warn' }, badge('warn', 'waits'), ' Nobody is at work on it: a process with the role dispatcher must run.'),
       terms([
         ['what', modeOf(found)],
@@ -130,7 +130,7 @@ export const drift = {
         ['here', ({ here }) => here ?? 'none', 'right'],
         ['there', ({ there }) => there ?? 'none', 'right'],
         ['why', ({ means }) => means],
-        ['would mend it', ({ fix, fix_means: means }) => el('span', { title: means }, fix.replaceAll('_', ' '))],
+        ['would mend it', ({ fix_means: means }) => prose(means)],
         ['seen', ({ confirmed, seen_at: at }) => [confirmed ? badge('warn', 'twice') : badge('unknown', 'once'), ' ', time(at)]],
       ], rows, 'Nothing differs, as far as any bulk sync has seen.'),
     ];

@@ -1,5 +1,5 @@
 import { ask, Failure } from './api.js';
-import { badge, el } from './dom.js';
+import { badge, el, prose } from './dom.js';
 
 /** Why nothing can be changed here, or null. `how`: the command that can. */
 export const readOnly = (writable, how) => (writable ? null : { problem: 'this instance is read-only: it has no token', remedy: `set BRX_HTTP_TOKEN, or use ${how}` });
@@ -9,7 +9,7 @@ export function verbs(list) {
   return el('ul', { class: 'verbs' }, list.map(({ key, name, about, refusal, act, plain }) => {
     const id = `why-${key}`;
     const button = el('button', { type: 'button', class: plain ? 'plain' : undefined, disabled: refusal !== null, 'aria-describedby': id, onclick: act }, name);
-    return el('li', {}, button, el('span', { id }, refusal === null ? about : [el('strong', {}, 'Not now: '), refusal.problem, refusal.remedy ? ` (${refusal.remedy})` : '']));
+    return el('li', {}, button, el('span', { id }, refusal === null ? about : [el('strong', {}, 'Not now: '), prose(refusal.problem), refusal.remedy ? [' (', prose(refusal.remedy), ')'] : '']));
   }));
 }
 
@@ -49,7 +49,7 @@ export function askWhy({ name, about, fields = [], type, send, patience, remembe
         done(came);
       } catch (error) {
         if (!(error instanceof Failure)) throw error;
-        answer.replaceChildren(badge('bad', 'not done'), ` ${error.message}. ${error.remedy ?? ''}`);
+        answer.replaceChildren(badge('bad', 'not done'), ' ', error.message, '. ', ...prose(error.remedy));
         go.disabled = false;
       }
     },

@@ -54,6 +54,8 @@ export function consumerStanding(consumers: readonly ConsumerReading[]): Standin
     const all = [...topicPartitions.values()].reduce((sum, n) => sum + n, 0);
     return fact(group, held ? 'paused' : `${own.length} of ${all} partitions here`, held ? 'bad' : own.length === 0 ? 'unknown' : 'good', held ? 'paused until PostgreSQL, the schema registry or the outbox has room again' : null);
   });
+  const silent = consumers.flatMap(({ brokerSeconds }) => (brokerSeconds !== null && brokerSeconds > BROKER_SILENT_SECONDS ? [brokerSeconds] : []));
+  if (silent.length > 0 && facts.every(({ level }) => level !== 'bad')) return { level: 'unknown', says: `what waits is not known since Kafka answered last, ${Math.round(Math.max(...silent))} s ago`, remedy: null, facts };
   const wrong = partitions.filter(({ status }) => status !== 'ok' && status !== 'replay');
   const again = partitions.filter(({ status }) => status === 'replay').length;
   const seconds = Math.max(0, ...partitions.map((partition) => partition.seconds));
@@ -140,7 +142,8 @@ export function limitStanding({ source, silentMs, sellers, active }: Busiest, { 
     fact('lowered', lowered, above0('warn', lowered), 'after a 429; their limit comes back by steps'),
   ];
   if (alone) return { level: 'warn', says: calls ? 'Redis does not answer: this process counts alone, at a share of the limit' : 'Redis does not answer: each process counts alone, and what they use is not known here', remedy: 'nothing is lost, calls are slower; docs/runbooks/BrxRateLimiterAlone.md', facts };
-  if (silentMs > 0) return { level: 'warn', says: `nothing is sent for ${Math.ceil(silentMs / 1_000)} s, because what was used before is not known`, remedy: 'it goes on by itself', facts };
+  // The silence begins with the first call: before there is one nobody waits for its end.
+  if (silentMs > 0 && active > 0) return { level: 'warn', says: `nothing is sent for ${Math.ceil(silentMs / 1_000)} s, because what was used before is not known`, remedy: 'it goes on by itself', facts };
   if (paused + lowered > 0) return { level: 'warn', says: [paused > 0 && `${paused} paused after a 429`, lowered > 0 && `${lowered} at a lowered limit`].filter((part) => part !== false).join(', '), remedy: 'they come back by themselves; docs/runbooks/BrxThrottled.md', facts };
   return good(source === 'local' ? 'counted by each process alone: no Redis is configured' : active === 0 ? 'nobody was called lately' : 'nobody is held up', facts);
 }

@@ -16,7 +16,8 @@ describe('the limit of CardTrader', () => {
     ['Redis is away, and we call', busiest({ source: 'local' }), CALLS, 'warn', /this process counts alone/],
     ['Redis is away, and others call', busiest({ source: 'local' }), { calls: false, isShared: true }, 'warn', /not known here/],
     ['no Redis is configured', busiest({ source: 'local' }), { calls: true, isShared: false }, 'good', /no Redis is configured/],
-    ['a window of silence', busiest({ silentMs: 7_300 }), CALLS, 'warn', /nothing is sent for 8 s/],
+    ['a fresh Redis, and nobody to be called', busiest({ silentMs: 10_250 }), CALLS, 'good', /nobody was called/],
+    ['a window of silence', busiest({ silentMs: 7_300, sellers: [seller('a')], active: 1 }), CALLS, 'warn', /nothing is sent for 8 s/],
   ])('%s', (_what, found, self, level, says) => {
     const standing = limitStanding(found, self);
     expect(standing).toMatchObject({ level, says: expect.stringMatching(says) as string });

@@ -63,6 +63,7 @@ test('killed and started again, while somebody looks', { timeout: 240_000 }, asy
   await says(page, /Kafka wrong/);
   await says(page, /has not answered for \d+ s/);
   await says(page, 'nothing is lost: events wait at their producers');
+  await says(page, 'what waits is not known since Kafka answered last');
   expect(await page.evaluate('document.querySelector(".card h2").textContent')).toContain('Kafka'); // what is wrong comes first
   await says(page, 'nobody is parked'); // what needs no broker is still told
   await picture(page, 'health-broker-down');

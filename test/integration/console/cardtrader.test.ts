@@ -2,7 +2,9 @@ import type { Page } from 'puppeteer-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
 import { confirm, goTo, pageForEachTest, picture, press, says, serveConsole, signIn, type ConsoleServer } from '../../support/console.ts';
+import { instance } from '../../support/limiter.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
+import { startPrivateRedis } from '../../support/stack.ts';
 import { until } from '../../support/wait.ts';
 
 /** Protects: who uses how much of CardTrader's limit is told, a bulk sync is asked for, watched and called off, and a seller paused, in the browser, as the commands do it. */
@@ -51,6 +53,33 @@ test('the limit: the busiest sellers, who is held up by a 429, from health and f
   await says(page, 'every request');
   await says(page, 'paused for');
   await picture(page, 'user-held-up');
+});
+
+test('while Redis is away: each process counts alone, which is said, and taken back by itself', async () => {
+  const redis = await startPrivateRedis();
+  const one = instance(redis.url);
+  const alone = await serveConsole({ limits: { limiter: one.limiter, calls: true, isShared: true, windowMs: 1_000 } });
+  try {
+    await one.limiter.take('5e11e400-0000-4000-8000-000000000001');
+    await goTo(page, alone.server);
+    await says(page, /Limit of CardTrader good/);
+    await redis.kill();
+    await says(page, 'Redis does not answer: this process counts alone, at a share of the limit');
+    await until('it goes on alone', () => one.limiter.take('5e11e400-0000-4000-8000-000000000002').then(() => true));
+    await goTo(page, alone.server, '#/limits');
+    await says(page, 'by each process alone, at a share of the limit');
+    await says(page, '1 of 20');
+    await picture(page, 'limits-alone');
+    await redis.start();
+    await until('it is counted together again', () => one.limiter.source === 'shared');
+    await one.limiter.take('5e11e400-0000-4000-8000-000000000001');
+    await goTo(page, alone.server);
+    await says(page, /Limit of CardTrader good/);
+  } finally {
+    await alone.close();
+    await one.close();
+    await redis.remove();
+  }
 });
 
 test('a bulk sync: asked for with a mode, seen to its end, with what came of it and why; written down', async () => {

@@ -69,6 +69,10 @@ test('what makes no sense is said, and nothing asked of Kafka', async () => {
     const answer = await fetch(`${server.server.url}/replays/plan?${query}`, { headers: { authorization: `Bearer ${TOKEN}` } });
     expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([400, expect.stringContaining(words!)]);
   }
+  for (const confirmed of ['', 'yes', `${group} `]) {
+    const answer = await fetch(`${server.server.url}/replays`, { method: 'POST', headers: { authorization: `Bearer ${TOKEN}`, 'content-type': 'application/json' }, body: JSON.stringify({ reason: 'x', to: 'earliest', confirm: confirmed }) });
+    expect([answer.status, ((await answer.json()) as { detail: string }).detail]).toEqual([400, expect.stringContaining(`must be the name of the group that is moved, ${group}`)]);
+  }
 });
 
 test('set with the name of the group typed, watched without a reload, over; what is over cannot be undone', async () => {
