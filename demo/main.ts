@@ -117,6 +117,7 @@ async function perform(options: DemoOptions, { run, urls, market, postgres }: Sc
         clock,
         topic: run.topic,
         outcomesTopic: topicName(run.config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
+        snapshotsTopic: topicName(run.config.kafka.topicPrefix, TOPICS.inventorySnapshots),
         groupId: run.config.ingest.groupId,
         horizonMs: run.config.ingest.horizonMs,
         settled: true,

@@ -17,6 +17,7 @@ export async function checkAgainstOracle(world: World, run: Run): Promise<string
       kafka: world.kafka,
       topic: world.topic,
       outcomesTopic: topicName(config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
+      snapshotsTopic: topicName(config.kafka.topicPrefix, TOPICS.inventorySnapshots),
       groupId: run.groupId,
       codec: createCodec(createRegistry(config.registry)),
       clock: systemClock,

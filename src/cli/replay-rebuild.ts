@@ -17,7 +17,7 @@ export function addRebuildVerify(replay: Command, context: CliContext): void {
     .option('--keep', 'leave the shadow tables for a look; the next rebuild removes them')
     .addHelpText(
       'after',
-      '\nThe tables in use are only read. Instances may run: users’ lanes are shared with them, a chunk at a time. What sales did to stock is not in\nthe topic: of items with purchases only the producers’ events are compared, `brx-sync verify` works the rest out.\nExit code 0 if nothing is different, 1 if something is, 4 if retention has removed the beginning of the topic.',
+      '\nThe tables in use are only read. Instances may run: users’ lanes are shared with them, a chunk at a time. What sales and imports did to stock\nis not in the topic: of such items the producers’ events and the last number are compared, `brx-sync verify` works the rest out.\nExit code 0 if nothing is different, 1 if something is, 4 if retention has removed the beginning of the topic.',
     )
     .action((options: { wait: number; keep?: true }) => run(context, options));
 }
@@ -55,7 +55,8 @@ function show({ out }: CliContext, report: RebuildReport): void {
   out.line(`${out.paint('bold', report.topic)}   ${formatCount(report.records)} records rebuilt and compared in ${formatSeconds(report.durationMs / 1_000)}`);
   out.line(`compared:  ${formatCount(compared.items)} items, ${formatCount(compared.ledgerRows)} ledger rows, ${formatCount(compared.deadLetters)} dead letters`);
   const apart: readonly [number, string][] = [
-    [compared.itemsOfSales, 'items with purchases, or discarded events: their producers’ events only'],
+    [compared.itemsOfSales, 'items with purchases, or discarded events: their producers’ events, and what their last ledger row left'],
+    [compared.itemsOfImports, 'items that bulk sync imported, or whose drift was mended: their producers’ events, and what their last ledger row left'],
     [compared.movedOn, 'items that changed meanwhile: their rows from before only'],
     [report.scatteredUsers, 'users with events in several partitions: left out'],
     [report.decided, 'records that were too old, discarded or are parked: left out'],

@@ -40,6 +40,7 @@ async function run(context: CliContext, options: { wait?: number; settled?: true
       clock: systemClock,
       topic: topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents),
       outcomesTopic: topicName(config.kafka.topicPrefix, TOPICS.purchaseOutcomes),
+      snapshotsTopic: topicName(config.kafka.topicPrefix, TOPICS.inventorySnapshots),
       settled: options.settled === true,
       groupId: options.group ?? config.ingest.groupId,
       horizonMs: config.ingest.horizonMs,
@@ -76,6 +77,10 @@ function show({ out }: CliContext, report: VerifyReport): void {
   const buried = Object.entries(outcomes.dead_letters).filter(([, count]) => count > 0);
   out.line(`outcomes:  ${[['applied', outcomes.applied], ['stale', outcomes.stale], ...(outcomes.rejected > 0 ? [['rejected', outcomes.rejected] as const] : []), ['duplicate', outcomes.duplicate], ...buried].map(([name, count]) => `${formatCount(Number(count))} ${name}`).join(', ')}`);
   if (sales.total > 0) out.line(`sales:     ${formatCount(sales.total)}: ${Object.entries(sales.by_state).map(([state, count]) => `${formatCount(count)} ${state.toLowerCase()}`).join(', ')}; ${formatCount(sales.outcomes_told)} outcomes told${sales.outcomes_waiting > 0 ? `, ${formatCount(sales.outcomes_waiting)} in the outbox` : ''}`);
+  const { imported } = report;
+  if (imported.compared > 0) out.line(`imported:  ${formatCount(imported.compared)} by bulk sync, compared with its chunks`);
+  if (imported.not_on_topic > 0) out.line(out.paint('yellow', `imported:  ${formatCount(imported.not_on_topic)} whose chunks are not on the topic of snapshots any more: as the ledger has them`));
+  if (imported.reconciled > 0) out.line(out.paint('yellow', `drift:     ${formatCount(imported.reconciled)} numbers set by \`brx-sync drift --apply\`: as the ledger has them`));
   if (report.scattered_users > 0) out.line(`scattered: ${formatCount(report.scattered_users)} users have events in several partitions; theirs were checked in the order the database took`);
   if (report.parked_users > 0) out.line(out.paint('yellow', `waiting:   ${formatCount(outcomes.parked)} events of ${formatCount(report.parked_users)} parked users (brx-sync parked list)`));
   if (!report.complete) out.line(out.paint('yellow', `pending:   ${formatCount(outcomes.pending)} records are not processed yet (brx-sync lag)`));

@@ -33,6 +33,7 @@ const check = (options: { settled?: boolean; waitMs?: number; outcomesTopic?: st
     clock: systemClock,
     topic: world.topics.events,
     outcomesTopic: world.topics.outcomes,
+    snapshotsTopic: world.topics.snapshots,
     groupId: world.topics.groupId,
     pool: world.pool,
     horizonMs: HORIZON_MS,

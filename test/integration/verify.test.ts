@@ -38,6 +38,7 @@ const check = (options: { waitMs?: number; groupId?: string; topic?: string } = 
     clock: systemClock,
     topic: topics.events,
     outcomesTopic: topics.outcomes,
+    snapshotsTopic: topics.snapshots,
     groupId: topics.groupId,
     pool,
     horizonMs: HORIZON_MS,

@@ -21,6 +21,7 @@ export async function checkOracle(topics: TestTopics, pool: pg.Pool, options: { 
     clock: systemClock,
     topic: topics.events,
     outcomesTopic: topics.outcomes,
+    snapshotsTopic: topics.snapshots,
     groupId: topics.groupId,
     pool,
     horizonMs: HORIZON_MS,

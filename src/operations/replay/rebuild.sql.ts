@@ -71,6 +71,8 @@ export interface Compared {
   readonly deadLetters: number;
   /** With purchases or discarded events: what sales and operators did to them is not in the topic. */
   readonly itemsOfSales: number;
+  /** Imported by bulk sync, or set when drift was mended: that is on no topic of events either. */
+  readonly itemsOfImports: number;
   /** Changed since the rebuild began: their rows from before are compared, not what they have come to. */
   readonly movedOn: number;
   readonly total: number;
@@ -90,8 +92,8 @@ const notOfSale = (ledger: 'old' | 'new'): string => `NOT EXISTS (SELECT FROM ${
  * All that differs between the tables and their shadow, in the snapshot of `client`. `began`: what was recorded since is none of the
  * rebuild's business; whatever was recorded before came from a record it has read.
  *
- * Of such an item (`itemsOfSales`) only what its producer sent is compared: where a sale's own steps stand between its events, and with them
- * delta and on_hand of what follows, is not in the topic.
+ * Of such an item (`itemsOfSales`, `itemsOfImports`) only what its producer sent is compared: where a sale's own steps, and imports, stand between its events, and with them
+ * delta and on_hand of what follows, is not in the topic; and that the item is what its last ledger row left of it.
  */
 export async function compareShadow(client: pg.ClientBase, given: { schema: string; topic: string; began: string; apart: readonly string[]; ends: readonly { partition: number; end: number }[]; most: number }): Promise<Compared> {
   const shadow = checked(given.schema);
@@ -102,14 +104,15 @@ export async function compareShadow(client: pg.ClientBase, given: { schema: stri
      old AS NOT MATERIALIZED (SELECT l.* FROM stock_ledger AS l WHERE l.user_id NOT IN (SELECT user_id FROM apart)
                AND NOT EXISTS (SELECT FROM dead_letters AS d WHERE d.event_id = l.event_id AND d.topic = $3 AND d.reason = 'discarded')),
      new AS NOT MATERIALIZED (SELECT l.* FROM ${shadow}.stock_ledger AS l WHERE l.user_id NOT IN (SELECT user_id FROM apart)),
-     sold AS MATERIALIZED (SELECT user_id, item_id FROM old WHERE kind NOT IN ('S', 'A', 'R') UNION SELECT user_id, item_id FROM new WHERE kind NOT IN ('S', 'A', 'R')
+     ours AS MATERIALIZED (SELECT l.event_id, l.user_id, l.item_id FROM old AS l WHERE l.kind = 'S' AND l.cause IN ('import', 'reconcile') AND NOT EXISTS (SELECT FROM new AS n WHERE n.event_id = l.event_id)),
+     sold AS MATERIALIZED (SELECT user_id, item_id FROM ours UNION SELECT user_id, item_id FROM old WHERE kind NOT IN ('S', 'A', 'R') UNION SELECT user_id, item_id FROM new WHERE kind NOT IN ('S', 'A', 'R')
                UNION SELECT l.user_id, l.item_id FROM stock_ledger AS l JOIN dead_letters AS d ON d.event_id = l.event_id AND d.topic = $3 AND d.reason = 'discarded'),
      ledger AS MATERIALIZED (
        SELECT coalesce(n.user_id, o.user_id) AS user_id, coalesce(n.item_id, o.item_id) AS item_id, coalesce(n.event_id, o.event_id) AS event_id,
               CASE WHEN o.event_id IS NULL THEN 'missing' WHEN n.event_id IS NULL THEN 'extra' WHEN ${differ(FACTS)} OR (s.item_id IS NULL AND ${differ(EFFECTS)}) THEN 'different' END AS problem,
               CASE WHEN n.event_id IS NOT NULL THEN ${row('n', [...FACTS, ...EFFECTS])} END AS expected, CASE WHEN o.event_id IS NOT NULL THEN ${row('o', [...FACTS, ...EFFECTS])} END AS found
          FROM (SELECT * FROM new WHERE kind IN ('S', 'A', 'R')) AS n
-         FULL JOIN (SELECT * FROM old WHERE kind IN ('S', 'A', 'R')) AS o ON o.event_id = n.event_id
+         FULL JOIN (SELECT * FROM old WHERE kind IN ('S', 'A', 'R') AND event_id NOT IN (SELECT event_id FROM ours)) AS o ON o.event_id = n.event_id
          LEFT JOIN sold AS s ON (s.user_id, s.item_id) = (coalesce(n.user_id, o.user_id), coalesce(n.item_id, o.item_id))
         WHERE n.event_id IS NOT NULL OR o.recorded_at < $1::timestamptz),
      items AS MATERIALIZED (
@@ -120,6 +123,12 @@ export async function compareShadow(client: pg.ClientBase, given: { schema: stri
          FROM (SELECT * FROM ${shadow}.inventory_items WHERE user_id NOT IN (SELECT user_id FROM apart)) AS n
          FULL JOIN (SELECT * FROM inventory_items WHERE user_id NOT IN (SELECT user_id FROM apart)) AS o ON (o.user_id, o.item_id) = (n.user_id, n.item_id)
         WHERE NOT EXISTS (SELECT FROM sold AS s WHERE (s.user_id, s.item_id) = (coalesce(n.user_id, o.user_id), coalesce(n.item_id, o.item_id)))),
+     left_of AS MATERIALIZED (
+       SELECT s.user_id, s.item_id, l.event_id, 'different' AS problem, jsonb_build_object('on_hand', l.on_hand) AS expected, jsonb_build_object('on_hand', i.on_hand) AS found
+         FROM sold AS s JOIN inventory_items AS i ON (i.user_id, i.item_id) = (s.user_id, s.item_id) JOIN stock_ledger AS l ON l.event_id = i.last_event_id
+        WHERE (l.user_id, l.item_id, l.on_hand) IS DISTINCT FROM (i.user_id, i.item_id, i.on_hand)
+       UNION ALL SELECT o.user_id, o.item_id, min(o.event_id::text)::uuid, 'missing', '{}', NULL
+         FROM ours AS o WHERE NOT EXISTS (SELECT FROM inventory_items AS i WHERE (i.user_id, i.item_id) = (o.user_id, o.item_id)) GROUP BY o.user_id, o.item_id),
      letters AS MATERIALIZED (
        SELECT coalesce(n.user_id, o.user_id) AS user_id, coalesce(n.partition, o.partition) || '/' || coalesce(n."offset", o."offset") AS place,
               CASE WHEN o.id IS NULL THEN 'missing' WHEN n.id IS NULL THEN 'extra' WHEN n.reason <> o.reason THEN 'different' END AS problem, n.reason AS expected, o.reason AS found
@@ -129,10 +138,11 @@ export async function compareShadow(client: pg.ClientBase, given: { schema: stri
            ON (o.partition, o."offset") = (n.partition, n."offset")),
      differences AS MATERIALIZED (
        SELECT 1 AS n, 'item' AS what, problem, user_id, item_id, event_id::text AS id, expected, found FROM items WHERE problem IS NOT NULL AND NOT moved_on
+       UNION ALL SELECT 1, 'item', problem, user_id, item_id, event_id::text, expected, found FROM left_of
        UNION ALL SELECT 2, 'ledger', problem, user_id, item_id, event_id::text, expected, found FROM ledger WHERE problem IS NOT NULL
        UNION ALL SELECT 3, 'dead_letter', problem, user_id, NULL, place, to_jsonb(expected), to_jsonb(found) FROM letters WHERE problem IS NOT NULL)
      SELECT jsonb_build_object('items', (SELECT count(*) FROM items), 'ledgerRows', (SELECT count(*) FROM ledger), 'deadLetters', (SELECT count(*) FROM letters),
-                               'itemsOfSales', (SELECT count(*) FROM sold), 'movedOn', (SELECT count(*) FROM items WHERE moved_on)) AS counts,
+                               'itemsOfSales', (SELECT count(*) FROM (SELECT * FROM sold EXCEPT SELECT user_id, item_id FROM ours) AS x), 'itemsOfImports', (SELECT count(*) FROM (SELECT DISTINCT user_id, item_id FROM ours) AS x), 'movedOn', (SELECT count(*) FROM items WHERE moved_on)) AS counts,
             (SELECT count(*)::int FROM differences) AS total,
             (SELECT jsonb_agg(to_jsonb(d) - 'n' ORDER BY d.n, d.user_id, d.id) FROM (SELECT * FROM differences ORDER BY n, user_id, id LIMIT $6) AS d) AS first`,
     values,

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { createColumn, createNames, orNaN, orNull } from './columns.ts';
 import type { Differences } from './differences.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, Import } from './evidence.ts';
 import type { FoundSales } from './found-sales.ts';
 import type { Position, TopicLog } from './topic-log.ts';
 import { deadLetterRows, ledgerRows, parkedRows, parkedUsers, type DeadLetterRow, type LedgerRow } from './verify.sql.ts';
@@ -11,6 +11,8 @@ export interface Found {
   readonly ledgerRows: number;
   /** The ledger row of that number. `item` and `previous` are the log's numbers: -1 for none, -2 for one the log does not know. */
   ledger(row: number): FoundRow | undefined;
+  /** Rows that set an item and come from no record of the topic, by number. */
+  readonly imports: ReadonlyMap<number, FoundImport>;
   readonly deadLetters: ReadonlyMap<number, ReadonlyMap<number, DeadLetterRow>>;
   readonly deadLetterRows: number;
   readonly parkedUsers: ReadonlySet<string>;
@@ -18,7 +20,13 @@ export interface Found {
   readonly parkedEvents: ReadonlySet<number>;
   readonly parkedEventRows: number;
   /** For the oracle. `committed`: the group's offset by partition, undefined where nothing was ever committed. */
-  evidence(committed: (partition: number) => number | undefined, sales: FoundSales): Evidence;
+  evidence(committed: (partition: number) => number | undefined, sales: FoundSales, imports: readonly Import[]): Evidence;
+}
+
+export interface FoundImport {
+  readonly item: number;
+  readonly cause: string;
+  readonly quantity: number;
 }
 
 export interface FoundRow {
@@ -40,6 +48,8 @@ export interface FoundRow {
 const KIND_LETTERS = { SET: 'S', ADJUST: 'A', REMOVE: 'R' } as const;
 /** Rows of sales: only the first of a purchase or cancellation has the id of an event of the topic. */
 const OF_SALES = new Set(['P', 'C', 'T', 'B']);
+/** Causes of what bulk sync writes without a record: an import, and drift that was mended. */
+const OF_IMPORTS = new Set(['import', 'reconcile']);
 
 /** Reads ledger, dead letters and parking; rows that have nothing to do with the topic are differences at once. */
 export async function readFound(client: pg.PoolClient, log: TopicLog, topic: string, differences: Differences): Promise<Found> {
@@ -49,18 +59,21 @@ export async function readFound(client: pg.PoolClient, log: TopicLog, topic: str
   const [item, previous, quantity, delta, onHand, cause] = Array.from({ length: 6 }, () => createColumn('int32')) as Six;
   const [held, sale] = [createColumn('int32'), createColumn('int32', -1)];
   const [occurredAt, version] = [createColumn('float64'), createColumn('float64')];
+  const imports = new Map<number, FoundImport>();
   let ledgerCount = 0;
   const keep = (row: LedgerRow): void => {
     ledgerCount += 1;
     const ofSale = OF_SALES.has(row.kind);
-    const event = ofSale ? log.events.add(row.event_id) : log.events.find(row.event_id);
-    if (event === -1 || (!ofSale && log.first(event) === -1)) {
+    const ours = !ofSale && row.kind === 'S' && OF_IMPORTS.has(row.cause) && !isOfTopic(log, row.event_id);
+    const event = ofSale || ours ? log.events.add(row.event_id) : log.events.find(row.event_id);
+    if (ours) imports.set(event, { item: log.items.add(row.user_id, row.item_id), cause: row.cause, quantity: row.quantity });
+    else if (!ofSale && !isOfTopic(log, row.event_id)) {
       differences.add({ what: 'ledger', user_id: row.user_id, item_id: row.item_id, event_id: row.event_id, problem: 'a ledger row of an event that is not in the topic', expected: null, found: row });
       return;
     }
     item.set(event, known(log.items.find(row.user_id, row.item_id)));
-    // It may be a row of a sale that is still to come.
-    previous.set(event, row.previous_event_id === null ? -1 : log.sales.size === 0 ? known(log.events.find(row.previous_event_id)) : log.events.add(row.previous_event_id));
+    // It may be a row of a sale, or of an import, that is still to come.
+    previous.set(event, row.previous_event_id === null ? -1 : log.events.add(row.previous_event_id));
     if (ofSale) {
       held.set(event, row.held_delta ?? 0);
       sale.set(event, log.sales.add(row.user_id, row.purchase_id ?? NOBODY));
@@ -124,12 +137,13 @@ export async function readFound(client: pg.PoolClient, log: TopicLog, topic: str
   return {
     ledger,
     ledgerRows: ledgerCount,
+    imports,
     deadLetters,
     deadLetterRows: deadLetterCount,
     parkedUsers: users,
     parkedEvents,
     parkedEventRows: parkedCount,
-    evidence(committed, sales) {
+    evidence(committed, sales, imported) {
       const reached = new Map(parkedUpTo);
       const reach = (partition: number, offset: number): void => void reached.set(partition, Math.max(reached.get(partition) ?? -1, offset));
       for (const [partition, rows] of deadLetters) for (const offset of rows.keys()) reach(partition, offset);
@@ -148,6 +162,7 @@ export async function readFound(client: pg.PoolClient, log: TopicLog, topic: str
           return Math.max(committed(partition) ?? 0, (reached.get(partition) ?? -1) + 1);
         },
         chain: createChains(log, ledger),
+        imports: imported,
         saga: (sale) => sales.sagas.get(sale),
         row: (row) => ledger(row),
       };
@@ -173,6 +188,10 @@ type Six = [One, One, One, One, One, One];
 type One = ReturnType<typeof createColumn>;
 
 const NOBODY = '00000000-0000-0000-0000-000000000000';
+const isOfTopic = (log: TopicLog, eventId: string): boolean => {
+  const event = log.events.find(eventId);
+  return event !== -1 && log.first(event) !== -1;
+};
 const known = (index: number): number => (index === -1 ? -2 : index);
 
 /**

@@ -1,12 +1,12 @@
 import { choose } from './choose.ts';
 import { createColumn } from './columns.ts';
-import { NO_EVIDENCE, type Evidence } from './evidence.ts';
-import { forEachItem, placeSteps } from './replay.ts';
+import { NO_EVIDENCE, type Evidence, type Import } from './evidence.ts';
+import { BEGINNING, forEachItem, isImport, placeSteps, type Step } from './replay.ts';
 import { ruleOn, UNSEEN, type ItemState } from './rules.ts';
 import { saleOn } from './sale-rules.ts';
 import { decisionOn, planSales, startedBy, type Finding, type PlannedRow } from './sales.ts';
 import type { Position, TopicLog } from './topic-log.ts';
-import type { Counts, DeadLetterReason, ExpectedItem, ExpectedSale, ExpectedSaleRow, OracleOptions, Verdict } from './verdict.ts';
+import type { Counts, DeadLetterReason, Described, ExpectedImport, ExpectedItem, ExpectedSale, ExpectedSaleRow, OracleOptions, Verdict } from './verdict.ts';
 
 const OUTCOMES = ['', 'applied', 'stale', 'would_go_negative', 'out_of_range', 'discarded'] as const;
 
@@ -76,20 +76,28 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
   }
   const plan = planSales(log, requests, counted, discarded, evidence);
 
-  // Then: one item after the other, in the order of the topic, with the steps of sales where the database has them.
+  // Then: one item after the other, in the order of the topic, with the steps of sales and imports where the database has them.
   const [outcome, delta, onHand, previous] = [createColumn('uint8'), createColumn('int32'), createColumn('int32'), createColumn('int32', -1)];
   const saleRows = new Map<number, ExpectedSaleRow>();
   const findings = new Map<number, Finding[]>();
   const items: (ExpectedItem | undefined)[] = [];
   const disordered = new Set<number>();
   const adrift = new Set<number>();
-  forEachItem(log, acting.get, plan, evidence, (item, { rows, allowed }) => {
+  const imports = new Map<number, ExpectedImport>();
+  const importsOf = byItem(evidence.imports);
+  const stepsOf = (item: number): readonly Step[] => {
+    const [ofSales, imported] = [plan.steps.get(item) ?? [], importsOf.get(item)];
+    return imported === undefined ? ofSales : [...ofSales, ...imported];
+  };
+  forEachItem(log, acting.get, plan, evidence, stepsOf, (item, { rows, allowed }) => {
     if (!allowed) disordered.add(item);
     let state: ItemState = UNSEEN;
     let last = -1;
     let exists = false;
     const planned = new Map((plan.events.get(item) ?? []).map((row) => [row.row, row]));
-    const steps = placeSteps(plan.steps.get(item) ?? [], evidence);
+    const steps = placeSteps(stepsOf(item), evidence);
+    let begun = false;
+    const unknown = new Set<Described>();
 
     const change = (event: number): void => {
       const occurrence = acting.get(event);
@@ -99,6 +107,7 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
       delta.set(event, result.after.on_hand - state.on_hand);
       onHand.set(event, result.after.on_hand);
       previous.set(event, last);
+      if (result.outcome === 'applied' && unknown.size > 0) forget(unknown, log.change(occurrence));
       state = result.after;
       exists ||= result.outcome === 'applied' || result.outcome === 'would_go_negative';
       if (exists) last = event;
@@ -111,7 +120,33 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
       state = after;
     };
 
+    const set = ({ row, change: said, isWhole }: Import, isAdrift: boolean): void => {
+      // The item's producer has other names for what an item is like: an import says it only of an item it makes.
+      const { after } = ruleOn(state, exists ? { ...said, properties: null } : said);
+      imports.set(row, { item, quantity: said.quantity, cause: said.source ?? '', delta: after.on_hand - state.on_hand, on_hand: after.on_hand, previous: last === -1 ? null : last, adrift: isAdrift });
+      state = after;
+      exists = true;
+      forget(unknown, said);
+      if (!isWhole) DESCRIBED.forEach((column) => unknown.add(column));
+    };
+    const takeSteps = (some: readonly Step[], isAdrift = false): void => {
+      for (const step of some) {
+        if (isImport(step)) set(step, isAdrift);
+        else {
+          if (isAdrift) adrift.add(step.row);
+          move(step);
+        }
+        last = step.row;
+      }
+    };
+    const begin = (): void => {
+      if (!begun) takeSteps(steps.behind(BEGINNING));
+      begun = true;
+    };
+
     for (const row of rows) {
+      // A purchase of what does not exist yet, or a discarded event, stands before the history: its row follows nothing.
+      if (!((planned.has(row) || discarded.has(row)) && evidence.row(row)?.previous === BEGINNING)) begin();
       const ofSale = planned.get(row);
       if (ofSale === undefined) change(row);
       else {
@@ -119,17 +154,14 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
         move(ofSale);
         if (exists) last = row;
       }
-      for (const step of steps.behind(row)) {
-        move(step);
-        last = step.row;
-      }
+      takeSteps(steps.behind(row));
     }
+    begin();
     // Steps without a place are differences; the item is held to what they must have done.
-    for (const step of steps.left()) {
-      adrift.add(step.row);
-      move(step);
-    }
-    if (exists) items[item] = { ...state, last };
+    const beforeLeft = last;
+    takeSteps(steps.left(), true);
+    last = beforeLeft;
+    if (exists) items[item] = { ...state, last, unknown };
   });
 
   const sales = new Map<number, ExpectedSale>();
@@ -153,6 +185,7 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
     },
     item: (item) => items[item],
     saleRows,
+    imports,
     adrift,
     sales,
     disordered,
@@ -160,6 +193,23 @@ export function settle(log: TopicLog, options: OracleOptions, evidence: Evidence
     counts,
     scatteredUsers,
   };
+}
+
+const DESCRIBED = ['price_cents', 'currency', 'blueprint_id', 'properties'] as const;
+
+/** What is said anew is known again. */
+function forget(unknown: Set<Described>, change: Readonly<Record<Described, unknown>>): void {
+  for (const column of DESCRIBED) if (change[column] !== null) unknown.delete(column);
+}
+
+function byItem(imports: readonly Import[]): Map<number, Import[]> {
+  const items = new Map<number, Import[]>();
+  for (const one of imports) {
+    const known = items.get(one.item);
+    if (known === undefined) items.set(one.item, [one]);
+    else known.push(one);
+  }
+  return items;
 }
 
 /** Whether a cancellation came before the purchase it calls off, or without one. */

@@ -1,10 +1,10 @@
 import { spansPartitions } from './choose.ts';
-import type { Evidence } from './evidence.ts';
+import type { Evidence, Import } from './evidence.ts';
 import type { PlannedRow, SalePlan } from './sales.ts';
 import type { TopicLog } from './topic-log.ts';
 
 /** Calls `visit` with the rows each item must have because of events of the topic, in the order in which they took effect. */
-export function forEachItem(log: TopicLog, acting: (event: number) => number, plan: SalePlan, evidence: Evidence, visit: (item: number, order: TakenOrder) => void): void {
+export function forEachItem(log: TopicLog, acting: (event: number) => number, plan: SalePlan, evidence: Evidence, stepsOf: (item: number) => readonly Step[], visit: (item: number, order: TakenOrder) => void): void {
   // A counting sort of acting occurrences by item: stable, so the topic's order stays. Sales are fewer and concern several items each.
   const isActing = (occurrence: number): boolean => acting(log.eventOf(occurrence)) === occurrence && log.typeOf(occurrence) === 'change';
   const starts = new Int32Array(log.items.size + 1);
@@ -23,9 +23,12 @@ export function forEachItem(log: TopicLog, acting: (event: number) => number, pl
     const sales = plan.events.get(item);
     const places = sales === undefined ? own : [...own, ...sales].sort((a, b) => a.occurrence - b.occurrence);
     const [first] = places;
-    if (first === undefined) continue;
+    if (first === undefined) {
+      if (stepsOf(item).length > 0) visit(item, { rows: [], allowed: true }); // imported, and never heard of
+      continue;
+    }
     const scattered = log.partitionsOf(log.userOf(first.occurrence)).size > 1;
-    visit(item, scattered ? databaseOrder(log, places, plan.steps.get(item) ?? [], evidence.chain(item)) : { rows: places.map(({ row }) => row), allowed: true });
+    visit(item, scattered ? databaseOrder(log, places, stepsOf(item), evidence.chain(item)) : { rows: places.map(({ row }) => row), allowed: true });
   }
 }
 
@@ -40,8 +43,8 @@ export interface TakenOrder {
   allowed: boolean;
 }
 
-/** The chain of the database if it has the same events; else the events as they were read. Steps of sales are left out: they come from no record. */
-function databaseOrder(log: TopicLog, places: readonly Place[], steps: readonly PlannedRow[], chain: readonly number[] | undefined): TakenOrder {
+/** The chain of the database if it has the same events; else the events as they were read. Steps of sales and imports are left out: they come from no record. */
+function databaseOrder(log: TopicLog, places: readonly Place[], steps: readonly Step[], chain: readonly number[] | undefined): TakenOrder {
   const occurrenceOf = new Map(places.map(({ row, occurrence }) => [row, occurrence]));
   const taken = new Set(steps.map(({ row }) => row));
   const order = chain?.filter((row) => !taken.has(row));
@@ -58,20 +61,27 @@ function databaseOrder(log: TopicLog, places: readonly Place[], steps: readonly 
   return { rows: order, allowed };
 }
 
+/** What an item's history has that came from no record of the topic: a step of a sale, or an import. */
+export type Step = PlannedRow | Import;
+export const isImport = (step: Step): step is Import => 'isWhole' in step;
+
+/** In the place of a row: what begins an item's history. */
+export const BEGINNING = -1;
+
 /**
- * Steps of sales stand in an item's history where the database has them: each behind the row it names. `behind(row)` answers those that
- * follow `row`, in order; what is left over in the end stands nowhere (`left`).
+ * Steps stand in an item's history where the database has them: each behind the row it names. `behind(row)` answers those that
+ * follow `row`, in order; what is left over in the end stands nowhere (`left`). An import may begin a history; a step of a sale may not.
  */
-export function placeSteps(steps: readonly PlannedRow[], evidence: Evidence): { behind(row: number): PlannedRow[]; left(): PlannedRow[] } {
-  const waiting = new Map<number, PlannedRow[]>();
+export function placeSteps(steps: readonly Step[], evidence: Evidence): { behind(row: number): Step[]; left(): Step[] } {
+  const waiting = new Map<number, Step[]>();
   const left = new Set(steps);
   for (const step of steps) {
     const previous = evidence.row(step.row)?.previous;
-    if (previous !== undefined && previous !== -1) waiting.set(previous, [...(waiting.get(previous) ?? []), step]);
+    if (previous !== undefined && (previous !== BEGINNING || isImport(step))) waiting.set(previous, [...(waiting.get(previous) ?? []), step]);
   }
   return {
     behind(row) {
-      const found: PlannedRow[] = [];
+      const found: Step[] = [];
       const open = [row];
       for (let at = open.pop(); at !== undefined; at = open.pop()) {
         const next = waiting.get(at) ?? [];

@@ -38,6 +38,12 @@ export async function endOffsets(admin: Admin, topic: string): Promise<Offsets> 
   return new Map(offsets.map(({ partition, high }) => [partition, Number(high)]));
 }
 
+/** Where each partition begins and ends now, whatever retention has removed. */
+export async function topicSpan(admin: Admin, topic: string): Promise<{ starts: Offsets; ends: Offsets }> {
+  const offsets = await askWhileMoving(() => admin.fetchTopicOffsets(topic));
+  return { starts: new Map(offsets.map(({ partition, low }) => [partition, Number(low)])), ends: new Map(offsets.map(({ partition, high }) => [partition, Number(high)])) };
+}
+
 /** The group's committed offsets; partitions without one are left out. */
 export async function committedOffsets(admin: Admin, topic: string, groupId: string): Promise<Offsets> {
   const [group] = await askWhileMoving(() => admin.fetchOffsets({ groupId, topics: [topic] }));

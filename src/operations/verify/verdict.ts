@@ -43,8 +43,25 @@ export interface ExpectedSale {
   cancels: readonly number[];
 }
 
+/** A ledger row of an import. */
+export interface ExpectedImport {
+  item: number;
+  quantity: number;
+  cause: string;
+  delta: number;
+  on_hand: number;
+  previous: number | null;
+  /** It stands nowhere in its item's history. */
+  adrift: boolean;
+}
+
+/** What an import says beside the number of copies. */
+export type Described = 'price_cents' | 'currency' | 'blueprint_id' | 'properties';
+
 export interface ExpectedItem extends ItemState {
   last: number;
+  /** Columns of which nobody knows any more what was said. */
+  unknown: ReadonlySet<Described>;
 }
 
 export interface Verdict {
@@ -54,6 +71,8 @@ export interface Verdict {
   item(item: number): ExpectedItem | undefined;
   /** Ledger rows of sales, by their number. */
   saleRows: ReadonlyMap<number, ExpectedSaleRow>;
+  /** Ledger rows of imports, by their number. */
+  imports: ReadonlyMap<number, ExpectedImport>;
   /** Rows of steps of sales for which the database has no place in their item's history. */
   adrift: ReadonlySet<number>;
   sales: ReadonlyMap<number, ExpectedSale>;

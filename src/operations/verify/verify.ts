@@ -1,11 +1,13 @@
 import type pg from 'pg';
 import { withAdmin } from '../../platform/kafka/index.ts';
 import { compareDeadLetters, compareItems, compareLedger, compareParking } from './compare.ts';
+import { compareImports } from './compare-imports.ts';
 import { compareSaleRows, compareSales } from './compare-sales.ts';
 import { decodeRecord } from './decode.ts';
 import { createDifferences, type Difference, type Differences } from './differences.ts';
-import { readFound } from './found.ts';
+import { readFound, type Found } from './found.ts';
 import { readSales, type FoundSales } from './found-sales.ts';
+import { readImports } from './imports.ts';
 import { settle } from './oracle.ts';
 import { compareOutcomes, createOutcomeLog } from './outcomes.ts';
 import { ENDED } from './sale-rules.ts';
@@ -19,6 +21,8 @@ export interface VerifyOptions extends TopicReader {
   pool: pg.Pool;
   /** Full name of the topic of PurchaseSettled. */
   outcomesTopic: string;
+  /** Full name of the topic of InventorySnapshotChunk. */
+  snapshotsTopic: string;
   /** Deduplication horizon of the ingest role, milliseconds. */
   horizonMs: number;
   /** Wait at most so long until the group's committed offsets reach the ends the partitions have now. */
@@ -40,11 +44,22 @@ export interface VerifyReport {
   compared: { records: number; partitions: number; users: number; items: number; ledger_rows: number; dead_letters: number };
   outcomes: Counts;
   parked_users: number;
+  imported: ImportsReport;
   sales: SalesReport;
   /** Users with events in several partitions: checked against the order the database took. */
   scattered_users: number;
   differences: { total: number; by_kind: Differences['byKind']; first: readonly Difference[] };
   duration_ms: number;
+}
+
+/** Ledger rows of bulk sync: they come from no record of the topic. */
+export interface ImportsReport {
+  /** Held against the chunks they came from. */
+  compared: number;
+  /** Their chunks are not on the topic of snapshots any more: their numbers are taken on the ledger's word. */
+  not_on_topic: number;
+  /** Drift that an operator had mended, on the ledger's word. */
+  reconciled: number;
 }
 
 export interface SalesReport {
@@ -85,11 +100,13 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
     onProgress?.({ step: 'comparing' });
     const found = await readFound(client, log, topic, differences);
     const sales = await readSales(client, log, differences);
-    const verdict = settle(log, { horizonMs: options.horizonMs, now: clock.now() }, found.evidence((partition) => committed.get(partition), sales));
-    // Of an item only the first difference is told: sales first, for their rows explain what stands behind them.
+    const imported = await readImports(client, { ...options, topic: options.snapshotsTopic }, log, found);
+    const verdict = settle(log, { horizonMs: options.horizonMs, now: clock.now() }, found.evidence((partition) => committed.get(partition), sales, imported.imports));
+    // Of an item only the first difference is told: sales and imports first, for their rows explain what stands behind them.
     const told = new Set<number>();
     const saleRows = compareSaleRows(log, verdict, found, differences, told);
-    const ledgerRows = saleRows + compareLedger(log, verdict, found, differences, told);
+    const importRows = compareImports(log, verdict, found, imported, differences, told);
+    const ledgerRows = saleRows + importRows + compareLedger(log, verdict, found, differences, told);
     compareParking(log, found, differences);
     const deadLetters = compareDeadLetters(log, verdict, found, differences);
     const settled = options.settled === true;
@@ -111,12 +128,18 @@ export async function verify(options: VerifyOptions): Promise<VerifyReport> {
       compared: { records: log.records, partitions: ends.size, users: log.users.size, items, ledger_rows: ledgerRows, dead_letters: deadLetters },
       outcomes: verdict.counts,
       parked_users: found.parkedUsers.size,
+      imported: countImports(found, imported.gone),
       sales: { ...countSales(sales), outcomes_told: outcomesTold, outcomes_waiting: waiting },
       scattered_users: verdict.scatteredUsers,
       differences: { total: differences.total, by_kind: differences.byKind, first: differences.first },
       duration_ms: Math.round(clock.monotonic() - started),
     };
   });
+}
+
+function countImports({ imports }: Found, gone: number): ImportsReport {
+  const reconciled = [...imports.values()].filter(({ cause }) => cause === 'reconcile').length;
+  return { compared: imports.size - reconciled - gone, not_on_topic: gone, reconciled };
 }
 
 function countSales({ sagas }: FoundSales): Pick<SalesReport, 'total' | 'by_state' | 'open'> {
