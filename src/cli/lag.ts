@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { TOPICS, topicName } from '../contract/index.ts';
 import { consumedTopics } from '../operations/groups/index.ts';
 import type { LagReader, LagReport, PartitionLag, Trend } from '../operations/lag/index.ts';
+import type { ReplayRow } from '../operations/replay/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { integerOption } from './arguments.ts';
 import { examples, type CliContext } from './context.ts';
@@ -10,6 +11,8 @@ import { formatCount, formatSeconds, type Style } from './output.ts';
 const DEFAULT_INTERVAL_SECONDS = 5;
 /** Over how long a status is told while it is watched. */
 const WATCH_WINDOW_SECONDS = 60;
+/** Under way at once, of a group. */
+const MOST_REPLAYS = 20;
 /** Readings of --for. */
 const READINGS = 10;
 
@@ -31,7 +34,10 @@ interface Picture {
 interface Replay {
   readonly id: string;
   readonly group: string;
+  readonly topic: string;
   readonly how: string;
+  /** Its partitions, as old and new offsets. */
+  readonly offsets: ReplayRow['offsets'];
 }
 
 /** `brx-sync lag`. */
@@ -66,7 +72,7 @@ const MEANING: Record<NonNullable<PartitionLag['status']>, string> = {
 
 async function run(context: CliContext, options: Options): Promise<void> {
   const config = context.config();
-  const [{ openLagReader, totalOf }, { COMMAND_RETRIES, createKafka }] = [await import('../operations/lag/index.ts'), await import('../platform/kafka/index.ts')];
+  const [{ openLagReader, totalOf }, { COMMAND_RETRIES, createKafka }, { stoodAt }] = [await import('../operations/lag/index.ts'), await import('../platform/kafka/index.ts'), await import('../operations/replay/index.ts')];
   const ours = consumedTopics(config);
   const asked = options.group === undefined ? ours : ours.filter(({ group }) => group === options.group);
   const consumed = asked.length > 0 ? asked : [{ topic: topicName(config.kafka.topicPrefix, TOPICS.marketplaceEvents), group: options.group ?? '' }];
@@ -77,7 +83,7 @@ async function run(context: CliContext, options: Options): Promise<void> {
   try {
     const kafka = createKafka(config.kafka, context.logger, { retries: COMMAND_RETRIES });
     for (const { topic, group } of consumed) {
-      readers.push(await openLagReader({ kafka, brokers: config.kafka.brokers, topic, group, clock: systemClock, replaying: () => Promise.resolve(replays.some((replay) => replay.group === group)), ...(windowSeconds !== undefined && { windowMs: windowSeconds * 1_000 }) }));
+      readers.push(await openLagReader({ kafka, brokers: config.kafka.brokers, topic, group, clock: systemClock, replaying: () => Promise.resolve(stoodAt(replays.filter((replay) => replay.group === group && replay.topic === topic))), ...(windowSeconds !== undefined && { windowMs: windowSeconds * 1_000 }) }));
     }
     let total: LagReport['total'] | undefined;
     const look = async (): Promise<Picture> => {
@@ -112,8 +118,8 @@ async function openReplays(context: CliContext, groups: readonly string[]): Prom
     close: () => postgres.close(),
     async read() {
       try {
-        const found = await Promise.all(groups.map((group) => selectReplays(postgres.prisma, { group, open: true, limit: 1 })));
-        return found.flat().map(({ id, group, how }) => ({ id: String(id), group, how }));
+        const found = await Promise.all(groups.map((group) => selectReplays(postgres.prisma, { group, open: true, limit: MOST_REPLAYS })));
+        return found.flat().map(({ id, group, topic, how, offsets }) => ({ id: String(id), group, topic, how, offsets }));
       } catch {
         return [];
       }

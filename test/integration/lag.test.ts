@@ -73,8 +73,8 @@ test('asking again shows the trend, with the age of what is oldest by then', asy
 });
 
 /** Statuses of the first three partitions after a window in which `meanwhile` has happened. */
-async function statuses(meanwhile: () => Promise<void> = () => Promise.resolve(), replaying = false): Promise<(string | null)[]> {
-  const watching = await open(topics.groupId, { windowMs: WINDOW_MS, replaying: () => Promise.resolve(replaying) });
+async function statuses(meanwhile: () => Promise<void> = () => Promise.resolve(), stoodAt: Readonly<Record<number, bigint>> = {}): Promise<(string | null)[]> {
+  const watching = await open(topics.groupId, { windowMs: WINDOW_MS, replaying: () => Promise.resolve(new Map(Object.entries(stoodAt).map(([partition, offset]) => [Number(partition), offset]))) });
   await watching.read();
   monotonic += WINDOW_MS / 2;
   await meanwhile();
@@ -101,7 +101,18 @@ test('REWIND: what was committed is taken back; on purpose it is a REPLAY', asyn
   expect(await statuses(() => commit({ 0: 1 }))).toEqual(['rewind', 'ok', 'ok']);
   await reader?.close();
   await commit({ 0: 3 });
-  expect(await statuses(() => commit({ 0: 1 }), true)).toEqual(['replay', 'ok', 'ok']);
+  expect(await statuses(() => commit({ 0: 1 }), { 0: 3n })).toEqual(['replay', 'ok', 'ok']);
+});
+
+test('REPLAY is told of the partitions a replay has set back, until they are where they stood; the others are as they would be without it', async () => {
+  for (const partition of [0, 1, 2]) await publish(partition, 500, 400, 300);
+  await commit({ 0: 2, 1: 2, 2: 2 });
+  const moved = { 0: 2n, 2: 1n };
+  // 0 was set back; 1 is behind by itself; 2 was set back and has come past where it stood.
+  expect(await statuses(() => commit({ 0: 1 }), moved)).toEqual(['replay', 'stop', 'stop']);
+  await reader?.close();
+  await commit({ 0: 2, 1: 2 });
+  expect(await statuses(() => commit({ 0: 1, 1: 1 }), moved)).toEqual(['replay', 'rewind', 'stop']);
 });
 
 test('a quiet night: nothing arrives, nobody is there, and all is well', async () => {

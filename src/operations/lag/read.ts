@@ -23,8 +23,8 @@ export interface LagOptions {
   clock: Clock;
   /** Over how long a status is told; none without. */
   windowMs?: number;
-  /** Whether the group was sent back on purpose: then that it stands behind is no rewind. */
-  replaying?: () => Promise<boolean>;
+  /** Where partitions stood that were set back on purpose: until they are there again, that they stand behind is no rewind. Other partitions of the group are none of this. */
+  replaying?: () => Promise<ReadonlyMap<number, bigint>>;
 }
 
 /** Throws BRX_KAFKA_UNAVAILABLE, and BRX_DIFFERENT if there is no such topic. */
@@ -65,13 +65,13 @@ export async function openLagReader(options: LagOptions): Promise<LagReader> {
       },
     });
 
-  const judged = (offsets: readonly Offsets[], members: readonly Member[], windowMs: number, replaying: boolean): Map<number, ConsumerStatus> => {
+  const judged = (offsets: readonly Offsets[], members: readonly Member[], windowMs: number, stoodAt: ReadonlyMap<number, bigint>): Map<number, ConsumerStatus> => {
     const statuses = new Map<number, ConsumerStatus>();
     for (const { partition, committed, earliest, end } of offsets) {
       const seen = watched.get(partition) ?? new PartitionStatus(windowMs);
       watched.set(partition, seen);
       seen.sample(clock.monotonic(), BigInt(committed) < 0n ? BigInt(earliest) : BigInt(committed), BigInt(end), members.some(({ partitions }) => partitions.includes(partition)));
-      const status = seen.read({ replaying });
+      const status = seen.read({ replaying: BigInt(committed) < (stoodAt.get(partition) ?? -1n) });
       if (status !== 'ok' || seen.isFull) statuses.set(partition, status);
     }
     return statuses;
@@ -86,7 +86,7 @@ export async function openLagReader(options: LagOptions): Promise<LagReader> {
         const pending = new Map(offsets.flatMap((one) => (oldestPending(one) === undefined ? [] : [[one.partition, oldestPending(one) ?? ''] as const])));
         if (pending.size > 0) peeker ??= await openPeeker(options);
         const timestamps = (await peeker?.timestamps(pending)) ?? new Map<number, number>();
-        const statuses = options.windowMs === undefined ? undefined : judged(offsets, members, options.windowMs, (await options.replaying?.()) ?? false);
+        const statuses = options.windowMs === undefined ? undefined : judged(offsets, members, options.windowMs, (await options.replaying?.()) ?? new Map());
         previous = buildReport({ topic, group, state, at: clock.now(), members, offsets, timestamps, previous, ...(statuses !== undefined && { statuses }) });
         return previous;
       }),

@@ -2,7 +2,7 @@
 export type { Effect } from './effect.ts';
 export type { Group } from './group.ts';
 export { createGroupMemory } from './memory.ts';
-export type { Moves, Target } from './plan.ts';
+export { stoodAt, type Moves, type Target } from './plan.ts';
 export { rebuildVerify, type RebuildProgress, type RebuildReport } from './rebuild.ts';
 export type { RebuildDifference } from './rebuild.sql.ts';
 export { applyReplay, planReplay, planUndo, undoObstacle, undoReplay, type By, type Plan, type ReplayDeps, type Request, type Undo } from './replay.ts';

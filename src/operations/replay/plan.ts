@@ -132,6 +132,19 @@ export function undoOffsets(moves: Moves, standings: readonly Standing[]): Map<n
   return back;
 }
 
+/** Where partitions stood before they were set back: until one is there again, it is being replayed. What was never committed, or was set forward, is not. */
+export function stoodAt(replays: readonly { readonly offsets: Moves }[]): Map<number, bigint> {
+  const stood = new Map<number, bigint>();
+  for (const { offsets } of replays) {
+    for (const [name, [old, now]] of Object.entries(offsets)) {
+      if (old === null || BigInt(now) >= BigInt(old)) continue;
+      const partition = Number(name);
+      stood.set(partition, max(stood.get(partition) ?? 0n, BigInt(old)));
+    }
+  }
+  return stood;
+}
+
 /** How far a replay has come: of the records to be read again, those that are. */
 export interface ReplayProgress {
   readonly done: number;

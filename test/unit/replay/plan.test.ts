@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { askedOffsets, movesNothing, movesOf, planPartitions, progressOf, totals, undoOffsets, type PlannedPartition, type Standing, type Target } from '../../../src/operations/replay/plan.ts';
+import { askedOffsets, movesNothing, movesOf, planPartitions, progressOf, stoodAt, totals, undoOffsets, type PlannedPartition, type Standing, type Target } from '../../../src/operations/replay/plan.ts';
 
 /** Protects: a plan says what Kafka would do with it, and taking it back loses nothing. */
 const standing = (partition: number, committed: number | null, earliest: number, end: number): Standing => ({ partition, committed: committed === null ? null : BigInt(committed), earliest: BigInt(earliest), end: BigInt(end) });
@@ -66,6 +66,11 @@ describe('undo', () => {
     expect(undoOffsets(skipped, [standing(0, 97, 0, 100)])).toEqual(new Map([[0, 80n]]));
     expect(undoOffsets(skipped, [standing(0, 97, 90, 100)])).toEqual(new Map([[0, 90n]])); // as much of it as is still there
   });
+});
+
+test('partitions that are replayed are those set back, to the furthest they stood; not those set forward, nor those that had never committed', () => {
+  expect(stoodAt([{ offsets: { 0: ['80', '0'], 1: ['50', '60'], 2: [null, '0'], 3: ['9', '9'] } }, { offsets: { 0: ['40', '10'], 4: ['7', '6'] } }])).toEqual(new Map([[0, 80n], [4, 7n]]));
+  expect(stoodAt([])).toEqual(new Map());
 });
 
 describe('progress', () => {
