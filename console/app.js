@@ -90,7 +90,7 @@ async function show() {
     if (!(error instanceof Failure)) throw error;
     failed(error, title, address);
   } finally {
-    if (mine === turn && !(page.isStill && isAnswered)) timer = setTimeout(() => (document.hidden ? undefined : show()), POLL_MS);
+    if (mine === turn && !(page.isStill && isAnswered)) timer = setTimeout(() => void (document.hidden || show()), POLL_MS);
   }
 }
 
