@@ -21,12 +21,12 @@ export const limits = {
       el('h1', {}, 'Limit of CardTrader ', badge(level)),
       el('p', {}, says),
       remedy !== null && el('p', { class: 'remedy' }, 'What to do: ', prose(remedy)),
-      el('p', { class: 'quiet' }, `Requests in the last ${windowSeconds} s, counted ${COUNTED[counted]}. ${silent > 0 ? `Nothing is sent for ${silent.toFixed(1)} s. ` : ''}${calls ? `In this process ${number(waiting.requests)} requests of ${number(waiting.sellers)} sellers wait for their turn.` : 'This process calls nobody: requests that wait are told by one with the role dispatcher.'}`),
+      level !== 'unknown' && el('p', { class: 'quiet' }, `Requests in the last ${windowSeconds} s, counted ${COUNTED[counted]}. ${silent > 0 ? `Nothing is sent for ${silent.toFixed(1)} s. ` : ''}${calls ? `In this process ${number(waiting.requests)} requests of ${number(waiting.sellers)} sellers wait for their turn.` : 'This process calls nobody: requests that wait are told by one with the role dispatcher.'}`),
       table('Sellers, those held up first, then the busiest', [
         ['seller', ({ user_id: user }) => userLink(user)],
         ['used', (one) => use(one, one.user_id)],
         ['held up', heldUp],
-      ], sellers, 'Nobody was called on CardTrader in the last minutes.'),
+      ], sellers, level === 'unknown' ? 'Not known here.' : 'Nobody was called on CardTrader in the last minutes.'),
       active > sellers.length && el('p', { class: 'quiet' }, `${number(active)} sellers were called in the last minutes; these are the ${sellers.length} with most use.`),
     ];
   },

@@ -60,11 +60,11 @@ export const user = {
         ['orders read', time(account.orders_read_at)],
         ['not called before', account.circuit_open_until === null ? undefined : time(account.circuit_open_until)],
       ])),
-      account !== null && section('Its limit there', table('Requests in the window now', [
+      account !== null && section('Its limit there', !limits.known && el('p', { class: 'empty' }, 'Not known here: this instance calls nobody, and has no Redis to look into.'), limits.known && table('Requests in the window now', [
         ['of', ({ means }) => means],
         ['used', (one) => use(one, one.means)],
         ['held up', heldUp],
-      ], limits.buckets, ''), el('p', { class: 'quiet' }, `Counted ${COUNTED[limits.counted]}${limits.silent_seconds > 0 ? `; nothing is sent for ${limits.silent_seconds.toFixed(1)} s` : ''}. `, link('#/limits', 'All sellers'))),
+      ], limits.buckets, ''), limits.known && el('p', { class: 'quiet' }, `Counted ${COUNTED[limits.counted]}${limits.silent_seconds > 0 ? `; nothing is sent for ${limits.silent_seconds.toFixed(1)} s` : ''}. `, link('#/limits', 'All sellers'))),
       section('What can be done', verbs(switches(id, account, writable, again))),
     ];
   },

@@ -14,7 +14,7 @@ import { createOutboxLimit, Relay, RELAY_SESSION, relayMetrics, watchOutbox } fr
 import type { Clock } from './platform/clock.ts';
 import { checkAnswers, watchConsumers, type GroupMemory } from './platform/consumer/index.ts';
 import { COMMAND_RETRIES, createCodec, createKafka, createProducer, createRegistry, type Codec, type Kafka, type Registry } from './platform/kafka/index.ts';
-import type { Logger } from './platform/log.ts';
+import { silentLogger, type Logger } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
 import { createPostgres, createReaders, openSession, readerMetrics, watchPostgres, watchReaders, type Postgres } from './platform/postgres/index.ts';
 import { watchRedis } from './platform/redis/index.ts';
@@ -236,7 +236,7 @@ function buildApi({ config, metrics, postgres, codec, purchase, clock, logger, t
   const readers = createReaders(config.replicas, config.postgres, { primary, logger, clock, applicationName, ...counts });
   watchReaders(metrics, primary.pool, readers, logger);
   // Who calls nobody counts nothing, and looks at what the others count.
-  const counting = access ?? openLimiter(config, { clock, logger, connectionName: applicationName });
+  const counting = access ?? openLimiter(config, { clock, logger: config.redis.url === undefined ? silentLogger : logger, connectionName: applicationName });
   if (access === undefined && counting.redis !== undefined) watchRedis(metrics, counting.redis, logger);
   const close = async (): Promise<void> => {
     if (access === undefined) {

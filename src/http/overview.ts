@@ -131,6 +131,7 @@ export function listingStanding({ mismatches, problems, needOperator, oldestDueS
 
 /** Of the limit of CardTrader: who is held up, and whether processes know of each other. */
 export function limitStanding({ source, silentMs, sellers, active }: Busiest, { calls, isShared }: { readonly calls: boolean; readonly isShared: boolean }): Standing {
+  if (!isShared && !calls) return { level: 'unknown', says: 'this instance calls nobody, and has no Redis to look into', remedy: 'look at an instance with the role dispatcher, or set BRX_REDIS_URL here', facts: [] };
   const [paused, lowered] = [sellers.filter(({ pausedMs }) => pausedMs > 0).length, sellers.filter(({ limit, full }) => limit < full).length];
   const first = sellers.find(({ pausedMs }) => pausedMs === 0);
   const alone = source === 'local' && isShared;

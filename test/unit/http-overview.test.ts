@@ -15,6 +15,7 @@ describe('the limit of CardTrader', () => {
     ['one waits after a 429', busiest({ sellers: [seller('a', { pausedMs: 5_000, limit: 140 }), seller('b')], active: 2 }), CALLS, 'warn', /1 paused after a 429, 1 at a lowered limit/],
     ['Redis is away, and we call', busiest({ source: 'local' }), CALLS, 'warn', /this process counts alone/],
     ['Redis is away, and others call', busiest({ source: 'local' }), { calls: false, isShared: true }, 'warn', /not known here/],
+    ['no Redis is configured, and others call', busiest({ source: 'local' }), { calls: false, isShared: false }, 'unknown', /calls nobody, and has no Redis/],
     ['no Redis is configured', busiest({ source: 'local' }), { calls: true, isShared: false }, 'good', /no Redis is configured/],
     ['a fresh Redis, and nobody to be called', busiest({ silentMs: 10_250 }), CALLS, 'good', /nobody was called/],
     ['a window of silence', busiest({ silentMs: 7_300, sellers: [seller('a')], active: 1 }), CALLS, 'warn', /nothing is sent for 8 s/],

@@ -46,11 +46,11 @@ const limitsModel = {
     sellers: z.array(seller).meta({ description: 'in a pause first, then the busiest' }),
   }),
 } satisfies Model;
-const userLimitModel = { name: 'UserLimit', schema: z.object({ ...where, buckets: z.array(z.object({ bucket: z.string(), means: z.string(), ...view })) }) } satisfies Model;
+const userLimitModel = { name: 'UserLimit', schema: z.object({ ...where, known: z.boolean().meta({ description: 'false: this process calls nobody and has no Redis to look into' }), buckets: z.array(z.object({ bucket: z.string(), means: z.string(), ...view })) }) } satisfies Model;
 
 /** How much of CardTrader's limit each seller uses now. */
 export function limitRoutes({ limits }: Pick<ApiDeps, 'limits'>): Route[] {
-  const { limiter, calls, windowMs } = limits;
+  const { limiter, calls, isShared, windowMs } = limits;
   return [
     route({
       method: 'GET',
@@ -80,7 +80,7 @@ export function limitRoutes({ limits }: Pick<ApiDeps, 'limits'>): Route[] {
       problems: ['invalid_request', 'unauthorized'],
       async handle({ params: { id: userId } }) {
         const { source, buckets } = await limiter.inspect(userId);
-        return { body: { counted: source, silent_seconds: buckets.all.silentMs / 1_000, buckets: (Object.keys(MEANINGS) as Bucket[]).map((bucket) => ({ bucket, means: MEANINGS[bucket], ...viewOf(buckets[bucket]) })) } };
+        return { body: { counted: source, known: calls || isShared, silent_seconds: buckets.all.silentMs / 1_000, buckets: (Object.keys(MEANINGS) as Bucket[]).map((bucket) => ({ bucket, means: MEANINGS[bucket], ...viewOf(buckets[bucket]) })) } };
       },
     }),
   ];
