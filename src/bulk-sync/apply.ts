@@ -10,8 +10,9 @@ import { lockUsers, type Transaction } from '../platform/postgres/index.ts';
 import { endChunk, insertFindings, lockArrived, type ArrivedChunk } from './chunks.sql.ts';
 import type { SnapshotProduct } from './cut.ts';
 import { decide, type Decision } from './decide.ts';
-import { readStates, settleOldLines, trustItems } from './items.sql.ts';
+import { settleOldLines, trustItems } from './items.sql.ts';
 import type { Cause, Counts, Finding, Kind } from './job.ts';
+import { statesOf } from './states.ts';
 
 /** A chunk's record, with what was looked up for it before the transaction. */
 export interface PreparedChunk {
@@ -62,7 +63,7 @@ export async function applyChunk(tx: Transaction, chunk: PreparedChunk, context:
   if (arrived === undefined || arrived.userId !== userId) return undefined;
   const ambiguous = new Set(arrived.ambiguous);
   const named = record.products.map((product) => ({ productId: product.id, named: readUserDataField(product.user_data_field).itemId }));
-  const states = await readStates(tx, userId, named, arrived.exportedAt - context.settleMs);
+  const states = await statesOf(tx, userId, named, arrived.exportedAt - context.settleMs);
   const decided = record.products.map((product, index): Decided => {
     const state = states[index];
     if (state === undefined) throw new Error(`${record.products.length} products were asked for, ${states.length} were answered`);

@@ -15,7 +15,7 @@ export interface State {
   readonly listing: { readonly productId: number; readonly gone: boolean } | null;
   /** An operation of it on CardTrader is not settled. */
   readonly busy: boolean;
-  /** It changed here, or was sold there, since shortly before the export was taken. */
+  /** It changed here, was sold there, or was changed there by us, since shortly before the export was taken; or it is about to change by a sale that the export has already. */
   readonly changed: boolean;
 }
 

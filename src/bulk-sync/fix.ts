@@ -7,7 +7,8 @@ import { derivedUuid } from '../platform/ids.ts';
 import { createEncoder, type Registry } from '../platform/kafka/index.ts';
 import { inTransaction, lockUsers, recordOperatorAction, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { deleteDrift, type DriftRow } from './drift.sql.ts';
-import { confirmListings, readStates } from './items.sql.ts';
+import { confirmListings } from './items.sql.ts';
+import { statesOf } from './states.ts';
 
 /** What mends a difference. */
 export const FIXES = {
@@ -73,7 +74,7 @@ async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[
       skipped.push({ subject: row.subject, why: FIXES[fix] });
       continue;
     }
-    const [state] = await readStates(tx, userId, [{ productId: row.productId ?? 0, named: row.itemId }], row.seenAt.getTime());
+    const [state] = await statesOf(tx, userId, [{ productId: row.productId ?? 0, named: row.itemId }], row.seenAt.getTime());
     if (state === undefined || state.itemId !== row.itemId || state.busy || state.held > 0 || state.changed) skipped.push({ subject: row.subject, why: 'it has changed since, or is in motion: the next report tells' });
     else ready.push(row);
   }

@@ -27,6 +27,11 @@ export interface Carried {
   readonly events: readonly InventoryChanged[];
 }
 
+/** The id of the event by which a line has taken, or returned, as many copies as it has. */
+export function stepId(userId: string, orderId: number, line: LineRecord, step: 'taken' | 'returned', derive: (ms: number, name: string) => string): string {
+  return derive(line.soldAt ?? 0, `order/${userId}/${orderId}/${line.lineId}/${step}/${line[step]}`);
+}
+
 /**
  * One ADJUST a line that has something to do. Its id follows from the order, the line and how many copies it has taken, or given back, in all: decided
  * again, by whomever, it is the same event.
@@ -37,9 +42,8 @@ export function carryOut(userId: string, record: OrderRecord, now: number, deriv
     const { take, giveBack } = effectOf(line);
     if (line.itemId === null || take + giveBack === 0) return line;
     const after = { ...line, taken: line.taken + take, returned: line.returned + giveBack };
-    const step = take > 0 ? `taken/${after.taken}` : `returned/${after.returned}`;
     events.push({
-      event_id: derive(line.soldAt ?? 0, `order/${userId}/${record.orderId}/${line.lineId}/${step}`),
+      event_id: stepId(userId, record.orderId, after, take > 0 ? 'taken' : 'returned', derive),
       user_id: userId,
       item_id: line.itemId,
       kind: 'ADJUST',

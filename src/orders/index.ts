@@ -6,5 +6,6 @@ export { ordersMetrics, watchOrders, webhookMetrics } from './metrics.ts';
 export { pollNow } from './polls.sql.ts';
 export { createOrders, ordersContext } from './role.ts';
 export { selectOrders, selectPoll, type OrderRow, type PollRow } from './select.sql.ts';
+export { unheardItems } from './unheard.ts';
 export { createWebhookReceiver, WEBHOOK_OUTCOMES, type ReceivedCall, type WebhookOutcome } from './webhook.ts';
 export { lineWords, orderAdvice } from './words.ts';

@@ -107,3 +107,16 @@ const READ_LINES = nameStatement(
 export async function readLines(tx: Transaction, userId: string, itemId: string, since: number): Promise<{ orderId: number; line: LineRecord }[]> {
   return tx.$queryRawUnsafe(READ_LINES, userId, itemId, since);
 }
+
+const READ_TOLD = nameStatement(
+  `SELECT l.order_id::float8 AS "orderId", ${LINE} AS line
+     FROM unnest($2::uuid[]) AS k (item_id)
+     JOIN remote_order_lines AS l ON l.user_id = $1::uuid AND l.item_id = k.item_id AND (l.taken > 0 OR l.returned > 0)
+     JOIN remote_orders AS o ON o.user_id = l.user_id AND o.order_id = l.order_id AND o.changed_at > now() - make_interval(secs => $3::float8)`,
+  'read_told_lines',
+);
+
+/** Lines of these items that have taken copies, or given some back, of orders that have changed within so many seconds. */
+export async function readTold(tx: Transaction, userId: string, itemIds: readonly string[], seconds: number): Promise<{ orderId: number; line: LineRecord }[]> {
+  return tx.$queryRawUnsafe(READ_TOLD, userId, uuidArray(itemIds), seconds);
+}

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
+import { syncWorld } from '../../support/sync-world.ts';
 import { until } from '../../support/wait.ts';
 
 /** Protects: an export that is no whole stock, or looks like none, changes nothing; one bad chunk harms no other; nothing is applied twice. */
@@ -73,6 +74,29 @@ describe('exports', () => {
       late.simulator.control.inject({ kind: 'stale_export', delayMs: Date.now() - imported - 500, when: exportOf(seller.sellerId) });
       expect(await here.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', adopted: 0, left: 1, same: 1 });
       expect((await here.stock(seller.user)).get(seller.products[0]!.id)).toBe(3);
+    } finally {
+      await late.close();
+    }
+  });
+
+  test('behind the truth: what was sent there meanwhile does not come back', async () => {
+    const late = await createMarketplaceWorld({ env: { ...BULK, BRX_ORDERS_SETTLE_MS: '60000' } });
+    try {
+      const [here, sync] = [bulkWorld(late), syncWorld(late)];
+      await late.startAll();
+      const seller = await sync.seller(5);
+      const [item] = seller.items;
+      await sync.quiet();
+      const before = Date.now();
+      await until('CardTrader has shown it so for a while', () => Promise.resolve(Date.now() > before + 3_000));
+      await sync.says(item!, { kind: 'ADJUST', quantity: 3 });
+      await sync.quiet();
+      expect(item!.now()?.quantity).toBe(8);
+      // The change here is old; only that CardTrader was told of it late says that the export cannot have it.
+      await late.rows("UPDATE inventory_items SET updated_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+      late.simulator.control.inject({ kind: 'stale_export', delayMs: Date.now() - before, when: exportOf(seller.sellerId) });
+      expect(await here.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', adopted: 0, left: 1 });
+      expect(await here.stock(seller.user)).toEqual(new Map([[item!.productId, 8]]));
     } finally {
       await late.close();
     }

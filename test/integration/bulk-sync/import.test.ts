@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InventoryLevel } from '../../../src/contract/index.ts';
 import { BULK, bulkWorld, type BulkWorld, type Stranger } from '../../support/bulk-world.ts';
+import { commandLine, type Ran } from '../../support/cli.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { readDecoded } from '../../support/topic.ts';
 import { until } from '../../support/wait.ts';
@@ -8,10 +9,12 @@ import { until } from '../../support/wait.ts';
 /** Protects: what CardTrader has becomes the stock here, each product once, with the upstream told; nothing that is newer than the export is overwritten. */
 let world: MarketplaceWorld;
 let bulk: BulkWorld;
+let brx: (argv: readonly string[]) => Promise<Ran>;
 
 beforeAll(async () => {
   world = await createMarketplaceWorld({ env: BULK });
   bulk = bulkWorld(world);
+  ({ brx } = commandLine(world.environment));
   await world.startAll();
 });
 afterAll(() => world.close());
@@ -76,6 +79,22 @@ describe('adopt-remote', () => {
     expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', adopted: 11, left: 1 });
     expect((await bulk.findings(jobId)).filter(({ kind }) => kind === 'left')).toMatchObject([{ cause: 'changed_since', itemId: item!.item_id }]);
     expect((await bulk.stock(seller.user)).get(seller.products[4]!.id)).toBe(7);
+  });
+
+  test('sold there and not in stock yet: left to the sale, which would else be counted twice', async () => {
+    const seller = await world.seller(5);
+    const [item] = seller.items;
+    // The news of the sale waits behind a parked event.
+    await world.rows("INSERT INTO parked_users (user_id, reason, error) VALUES ($1, 'data', 'by the test')", seller.user);
+    world.simulator.control.sell({ sellerId: seller.sellerId, productId: item!.productId, quantity: 2 });
+    await world.rows('UPDATE remote_order_polls SET next_poll_at = now() WHERE user_id = $1', seller.user);
+    await until('the sale waits', async () => (await world.rows('SELECT FROM parked_events WHERE user_id = $1', seller.user)).length === 1);
+    const job = await bulk.run(seller.user, 'adopt-remote');
+    expect(job).toMatchObject({ state: 'DONE', adopted: 0, left: 1, ordersRead: true });
+    expect((await bulk.findings(job.jobId)).filter(({ kind }) => kind === 'left')).toMatchObject([{ cause: 'changed_since', itemId: item!.itemId }]);
+    expect((await brx(['parked', 'retry', seller.user])).exit).toBe(0);
+    expect(await bulk.stock(seller.user)).toEqual(new Map([[item!.productId, 3]]));
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', same: 1, left: 0 });
   });
 
   test('a product two of which name one item is left alone, and told', async () => {

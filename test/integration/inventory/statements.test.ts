@@ -183,6 +183,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   readItems: (tx) => orderLedger.readItems(tx, event.user_id, [1], [event.item_id]),
   writeOrders: (tx) => orderLedger.writeOrders(tx, event.user_id, [{ orderId: 1, code: null, state: 'paid', viaZero: null, presale: null, seenAt: 1, open: true, lines: [] }]),
   readCancellations: (tx) => orderLedger.readCancellations(tx, event.user_id, { itemId: null, most: 1 }),
+  readTold: (tx) => orderLedger.readTold(tx, event.user_id, [event.item_id], 1),
   readLines: (tx) => orderLedger.readLines(tx, event.user_id, event.item_id, 1),
   claimPolls: (tx) => orderPolls.claimPolls(tx, event.event_id, { leaseSeconds: 1, most: 2 }),
   keepPoll: (tx) => orderPolls.keepPoll(tx, event.event_id, event.user_id, { leaseSeconds: 1, throughId: 2 }),
