@@ -7,12 +7,19 @@ export const MARKERS = ['<!-- configuration -->', '<!-- /configuration -->'];
 
 /** The table, without the markers around it. */
 export function configurationTable(variables) {
-  const rows = Object.entries(variables).map(([name, { schema, description, secret }]) => {
+  const rows = Object.entries(variables).map(([name, { schema, description, secret, example }]) => {
     const unset = schema.safeParse(undefined);
-    const byDefault = !unset.success ? '**required**' : unset.data === undefined ? '' : String(unset.data) === '' ? 'empty' : `\`${String(unset.data)}\``;
+    const byDefault = !unset.success ? '**required**' : unset.data === undefined ? '' : String(unset.data) === '' ? 'empty' : `\`${written(unset.data, schema, example)}\``;
     return `| \`${name}\`${secret === true ? ' 🔒' : ''} | ${byDefault} | ${description} |`;
   });
   return ['| variable | default | what it is |', '|---|---|---|', ...rows, '', '🔒 is never printed, and may be a file instead: `NAME_FILE=/run/secrets/name`.'].join('\n');
+}
+
+/** A default as it would be set: one that is read into parts has no other text than the example, which then must mean the same. */
+function written(value, schema, example) {
+  if (typeof value !== 'object' || Array.isArray(value)) return String(value);
+  if (JSON.stringify(schema.parse(example)) !== JSON.stringify(value)) throw new Error(`the example ${example} is not the default ${JSON.stringify(value)}`);
+  return example;
 }
 
 /** `text` with the table between its markers; throws when they are not there exactly once. */

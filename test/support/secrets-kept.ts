@@ -15,6 +15,6 @@ const overrides = {
 };
 for (const [name, value] of Object.entries(overrides)) Object.defineProperty(Response.prototype, name, { value, configurable: true, writable: true });
 
-afterAll(() => {
-  expect(leaks(), 'secrets in what programs said').toEqual([]);
+afterAll(async () => {
+  expect(await leaks(), 'secrets in what programs said').toEqual([]);
 });
