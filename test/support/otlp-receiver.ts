@@ -81,9 +81,12 @@ const received = ({ name, traceId, spanId, parentSpanId, kind, links = [], attri
   kind,
   links: links.map((link) => ({ traceId: link.traceId, spanId: link.spanId })),
   attributes: plain(attributes) as ReceivedSpan['attributes'],
-  start: Number(startTimeUnixNano) / 1e6,
-  end: Number(endTimeUnixNano) / 1e6,
+  start: milliseconds(startTimeUnixNano),
+  end: milliseconds(endTimeUnixNano),
   problem: status.code === 2 ? (status.message ?? '') : undefined,
 });
 
 const plain = (attributes: WireAttributes): Record<string, unknown> => Object.fromEntries(attributes.map(({ key, value }) => [key, value.stringValue ?? value.boolValue ?? Number(value.intValue ?? value.doubleValue)]));
+
+/** Of nanoseconds since 1970, which are more digits than a number has: the whole milliseconds of it exactly. */
+const milliseconds = (nanoseconds: string): number => Number(BigInt(nanoseconds) / 1_000_000n) + Number(BigInt(nanoseconds) % 1_000_000n) / 1e6;
