@@ -1,5 +1,6 @@
 export type { AvroField, AvroRecord, AvroType } from './avro.ts';
 export { LATEST } from './avro.generated.ts';
+export { charCode } from './char-code.ts';
 export { CARDTRADER_SOURCE, isInventoryChanged, validateInventoryChanged, type Validated } from './inventory-changed.ts';
 export { LANES, laneOf, murmur2, murmur2OfBytes, partitionOf } from './lanes.ts';
 export * from './records.ts';

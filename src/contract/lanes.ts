@@ -1,3 +1,5 @@
+import { charCode } from './char-code.ts';
+
 /**
  * Where a user's work runs. `murmur2` is the hash of every Java client's default partitioner, so that a producer in any language
  * that follows it puts a user where we do; lanes and partitions both come from it.
@@ -12,9 +14,9 @@ const M = 0x5bd1e995;
 /** Java's signed 32-bit murmur2 of the text's UTF-8 bytes. */
 export function murmur2(text: string): number {
   for (let index = 0; index < text.length; index += 1) {
-    if (text.charCodeAt(index) > 0x7f) return murmur2OfBytes(new TextEncoder().encode(text));
+    if (charCode(text, index) > 0x7f) return murmur2OfBytes(new TextEncoder().encode(text));
   }
-  return hash(text.length, (index) => text.charCodeAt(index));
+  return hash(text.length, (index) => charCode(text, index));
 }
 
 export function murmur2OfBytes(bytes: Uint8Array): number {

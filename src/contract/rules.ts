@@ -1,3 +1,4 @@
+import { charCode } from './char-code.ts';
 import { z } from 'zod';
 
 /**
@@ -63,10 +64,10 @@ const IS_HEX = Uint8Array.from({ length: 128 }, (_, code) => (/[0-9a-f]/.test(St
 function hasUuidForm(value: string): boolean {
   return (
     value.length === 36 &&
-    value.charCodeAt(8) === DASH &&
-    value.charCodeAt(13) === DASH &&
-    value.charCodeAt(18) === DASH &&
-    value.charCodeAt(23) === DASH &&
+    charCode(value, 8) === DASH &&
+    charCode(value, 13) === DASH &&
+    charCode(value, 18) === DASH &&
+    charCode(value, 23) === DASH &&
     isHex(value, 0, 8) &&
     isHex(value, 9, 13) &&
     isHex(value, 14, 18) &&
@@ -76,7 +77,7 @@ function hasUuidForm(value: string): boolean {
 }
 
 function isHex(value: string, from: number, to: number): boolean {
-  for (let index = from; index < to; index += 1) if (IS_HEX[value.charCodeAt(index)] !== 1) return false;
+  for (let index = from; index < to; index += 1) if (IS_HEX[charCode(value, index)] !== 1) return false;
   return true;
 }
 

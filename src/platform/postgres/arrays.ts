@@ -1,3 +1,5 @@
+import { charCode } from '../../contract/index.ts';
+
 /**
  * Columns of parameters as array literals, `{…}`, one string a column. Half the CPU of handing over JavaScript arrays, whose
  * every element pg quotes and Prisma maps (write-path.md 3.4: 12.2 against 6.1 µs an event). Null is NULL in all of them.
@@ -38,7 +40,7 @@ function writeUuid(bytes: Buffer, start: number, uuid: string): number {
   let at = start;
   for (let index = 0; index < 36; index += 2) {
     if (index === 8 || index === 13 || index === 18 || index === 23) index += 1;
-    const byte = (DIGITS[uuid.charCodeAt(index)] ?? Number.NaN) * 16 + (DIGITS[uuid.charCodeAt(index + 1)] ?? Number.NaN);
+    const byte = (DIGITS[charCode(uuid, index)] ?? Number.NaN) * 16 + (DIGITS[charCode(uuid, index + 1)] ?? Number.NaN);
     if (!(byte >= 0)) throw new TypeError(`not a uuid: ${uuid}`);
     bytes[at] = byte;
     at += 1;
