@@ -1,4 +1,5 @@
-import { BrxError, messageOf } from '../errors.ts';
+import { BrxError } from '../errors.ts';
+import { fatalError } from '../platform/claim-loop.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import { DatabaseFailure, inTransaction, type Postgres } from '../platform/postgres/index.ts';
@@ -65,7 +66,7 @@ async function run(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
       }
     } catch (error) {
       if (!(error instanceof DatabaseFailure) && !(error instanceof BrxError && error.retryable)) {
-        deps.onFatal(error instanceof BrxError ? error : new BrxError('BRX_INTERNAL', `ledger retention: ${messageOf(error)}`, { cause: error }));
+        deps.onFatal(fatalError(error, 'ledger retention'));
         return;
       }
       logger.debug({ error: error.message }, 'ledger retention waits for PostgreSQL');

@@ -1,5 +1,6 @@
-import { BrxError, messageOf } from '../errors.ts';
+import { BrxError } from '../errors.ts';
 import { retryMs } from '../platform/backoff.ts';
+import { fatalError } from '../platform/claim-loop.ts';
 import type { Clock } from '../platform/clock.ts';
 import { withDeadline } from '../platform/deadline.ts';
 import { faultPoint } from '../platform/fault-points.ts';
@@ -90,7 +91,7 @@ export class Relay implements Service {
       } catch (error) {
         const known = recognise(error) === undefined ? error : toBrxError(error);
         if (!(known instanceof BrxError) || !known.retryable) {
-          onFatal(known instanceof BrxError ? known : new BrxError('BRX_INTERNAL', `outbox relay: ${messageOf(error)}`, { cause: error }));
+          onFatal(fatalError(known, this.name));
           return;
         }
         if (this.#stop.signal.aborted) return;
