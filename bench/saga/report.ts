@@ -33,6 +33,7 @@ export interface Result {
   sizes: Sizes;
   rounds: number;
   seconds: number;
+  warmUpSeconds: number;
   verdicts: Record<string, string>;
   runs: Run[];
 }
@@ -63,7 +64,7 @@ export function summarise({ name, calls }: Contestant, load: Load, { sales, seco
 
 const count = (value: number): string => Math.round(value).toLocaleString('en-US');
 
-export function render({ at, machine, postgres, sizes, rounds, seconds, verdicts, runs }: Result): string {
+export function render({ at, machine, postgres, sizes, rounds, seconds, warmUpSeconds, verdicts, runs }: Result): string {
   const loads = [...new Set(runs.map(({ load }) => load))];
   const names = [...new Set(runs.map(({ contestant }) => contestant))];
   const of = (load: string, name: string): Run[] => runs.filter((run) => run.load === load && run.contestant === name);
@@ -96,7 +97,7 @@ export function render({ at, machine, postgres, sizes, rounds, seconds, verdicts
 
 ${at} · ${machine.cpus} × ${machine.model}, ${machine.memoryGiB} GiB, Linux ${machine.kernel}, Node ${machine.node} · PostgreSQL ${Object.entries(postgres).map(([name, value]) => `${name}=${value}`).join(', ')}
 
-Who asks, contestant, CardTrader's stand-in, broker and server share the machine. ${count(sizes.shops)} sellers each, ${sizes.items} items; an answer of the stand-in takes ${sizes.latencyMs} ms. ${rounds} rounds in turn, ${seconds} s each after a warm-up, medians (least to most).
+Who asks, contestant, CardTrader's stand-in, broker and server share the machine. ${count(sizes.shops)} sellers each, ${sizes.items} items; an answer of the stand-in takes ${sizes.latencyMs} ms. ${rounds} rounds in turn, ${seconds} s each after a warm-up of ${warmUpSeconds} s, medians (least to most).
 Checked over all runs: ${Object.entries(verdicts).map(([name, verdict]) => `${name}: ${verdict}`).join('; ')}; stock here and there as it should be, nothing applied twice there, no request above the limit.
 
 | load | contestant | sagas/s | BRX Sync is × | p50 ms | p99 ms | p50 without the calls' own latency | commits a saga (writing) | statements | WAL bytes | CPU ms: process + PostgreSQL | requests to CardTrader |

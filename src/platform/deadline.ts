@@ -1,3 +1,4 @@
+import { ENDED } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 /** The answer, or what `late` says once the time is over. */
@@ -10,6 +11,6 @@ export async function withDeadline<Result>(answer: Promise<Result>, { ms, clock,
   try {
     return await Promise.race([answer, over]);
   } finally {
-    done.abort(new Error('answered'));
+    done.abort(ENDED);
   }
 }

@@ -1,3 +1,4 @@
+import { ENDED } from './abort.ts';
 import type { Clock } from './clock.ts';
 
 /**
@@ -15,14 +16,14 @@ export class Wake {
 
   wake(): void {
     this.#woken = true;
-    this.#waiting?.abort();
+    this.#waiting?.abort(ENDED);
   }
 
   /** Resolves after `ms`, or once woken; true if woken. Resolves early (false) when `signal` is aborted: the loop looks at it anyway. */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#woken && !signal.aborted) {
       const waiting = new AbortController();
-      const stop = (): void => waiting.abort();
+      const stop = (): void => waiting.abort(ENDED);
       // By hand: AbortSignal.any on a signal that lives as long as the process keeps every signal it made.
       signal.addEventListener('abort', stop);
       this.#waiting = waiting;

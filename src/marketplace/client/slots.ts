@@ -1,3 +1,4 @@
+import { ENDED } from '../../platform/abort.ts';
 import type { Clock } from '../../platform/clock.ts';
 
 /** A counted number of places, given in the order they were asked for. */
@@ -25,7 +26,7 @@ export function createSlots(size: number, clock: Clock): Slots {
         return true;
       }
       const served = new AbortController();
-      const serve = (): void => served.abort();
+      const serve = (): void => served.abort(ENDED);
       waiting.add(serve);
       return clock.sleep(waitMs, served.signal).then(
         // In the same turn as the timeout a place may have been given: then the signal says so, though the sleep ended by itself.

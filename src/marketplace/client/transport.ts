@@ -1,7 +1,7 @@
 import { Pool } from 'undici';
 import { BrxError, messageOf } from '../../errors.ts';
 import { faultPoint, isArmed } from '../../platform/fault-points.ts';
-import { onAbort } from '../../platform/abort.ts';
+import { ENDED, onAbort } from '../../platform/abort.ts';
 import type { Clock } from '../../platform/clock.ts';
 import type { PoolState } from '../../platform/metrics.ts';
 import { createSlots } from './slots.ts';
@@ -102,7 +102,7 @@ function exchange(pool: Pool, prefix: string, request: HttpRequest, clock: Clock
     const settle = (result: Exchange): void => {
       if (settled) return;
       settled = true;
-      ended.abort();
+      ended.abort(ENDED);
       forget?.();
       resolve(result);
     };
@@ -171,7 +171,7 @@ function exchange(pool: Pool, prefix: string, request: HttpRequest, clock: Clock
           release();
           if (codeOf(error) !== 'UND_ERR_INVALID_ARG') return breakOff('connection', detailOf(error));
           settled = true; // a request nobody could send is a mistake of ours
-          ended.abort();
+          ended.abort(ENDED);
           forget?.();
           reject(new BrxError('BRX_INTERNAL', `a request cannot be sent: ${messageOf(error)}`));
         },

@@ -1,4 +1,4 @@
-import { onAbort } from '../../platform/abort.ts';
+import { ENDED, onAbort } from '../../platform/abort.ts';
 import type { Clock } from '../../platform/clock.ts';
 import { BUCKETS, type Bucket } from '../buckets.ts';
 import { Ahead } from './ahead.ts';
@@ -113,7 +113,7 @@ export class Queue {
   async rest(clock: Clock, ms: number): Promise<void> {
     if (this.#size > 0 && !this.#woken && (this.#allBlocked || !this.#newcomer)) {
       const ended = new AbortController();
-      this.#endSleep = () => ended.abort();
+      this.#endSleep = () => ended.abort(ENDED);
       await clock.sleep(ms, ended.signal).catch(() => undefined); // woken: that is the point
       this.#endSleep = undefined;
     }

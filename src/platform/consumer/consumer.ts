@@ -1,5 +1,6 @@
 import kafkajs, { type Consumer, type EachBatchPayload, type Kafka, type KafkaMessage } from 'kafkajs';
 import { BrxError, messageOf } from '../../errors.ts';
+import { ENDED } from '../abort.ts';
 import type { Clock } from '../clock.ts';
 import { faultPoint, type FaultPoint } from '../fault-points.ts';
 import type { Logger } from '../log.ts';
@@ -240,7 +241,7 @@ export class PartitionConsumer<Result extends object> implements Service {
     try {
       return await work();
     } finally {
-      done.abort(new Error('done'));
+      done.abort(ENDED);
       await beating;
     }
   }
