@@ -121,6 +121,7 @@ export class Relay implements Service {
         if (told !== shards.owned.join()) observer.owns(shards.owned);
         told = shards.owned.join();
 
+        this.#wake.looking();
         const rows = shards.owned.length === 0 ? [] : await readRows(session, new Map(shards.owned.map((shard) => [shard, floors.floorOf(shard)])), { rows: ROWS_A_SHARD, bytes: ROUND_BYTES });
         if (rows.length > 0) {
           await this.#publish(session, shards, floors, rows);

@@ -38,6 +38,7 @@ export interface ClaimLoop {
 export async function claimUntilStopped({ clock, wake, signal, firstWaitMs, lastWaitMs, free, claim, onWaiting }: ClaimLoop): Promise<void> {
   let wait = firstWaitMs;
   for (let failures = 0; !signal.aborted; ) {
+    wake.looking();
     const most = free();
     try {
       const claimed = await claim(most);

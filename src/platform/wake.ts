@@ -19,6 +19,11 @@ export class Wake {
     this.#waiting?.abort(ENDED);
   }
 
+  /** A look for work begins: it sees what was announced until now, and nobody has to look again for that. */
+  looking(): void {
+    this.#woken = false;
+  }
+
   /** Resolves after `ms`, or once woken; true if woken. Resolves early (false) when `signal` is aborted: the loop looks at it anyway. */
   async wait(ms: number, signal: AbortSignal): Promise<boolean> {
     if (!this.#woken && !signal.aborted) {

@@ -33,6 +33,19 @@ test('what was said while nobody waited ends the next wait at once, and only tha
   expect(await second).toBe(false);
 });
 
+test('what was said before a look began ends no wait after it; what is said during the look does', async () => {
+  const clock = fakeClock();
+  const wake = new Wake(clock);
+  wake.wake();
+  wake.looking();
+  const waiting = wake.wait(50, never);
+  await clock.advance(50);
+  expect(await waiting).toBe(false);
+  wake.looking();
+  wake.wake();
+  expect(await wake.wait(50, never)).toBe(true);
+});
+
 test('a stop ends the wait, whether it comes before or during it, and leaves nothing at the signal', async () => {
   const clock = fakeClock();
   const wake = new Wake(clock);
