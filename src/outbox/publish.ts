@@ -5,8 +5,11 @@ export interface Published {
   readonly rows: readonly OutboxRow[];
   /** Rows Kafka refuses for good. */
   readonly refused: readonly { readonly row: OutboxRow; readonly error: Error }[];
-  /** Size of the largest request that was accepted, as `bytesOf` counts. */
-  readonly largest: number;
+  /**
+   * Size of the smallest request of several rows that was refused as a whole, as `bytesOf` counts; infinite where none was. Half of it is what a request may have from now on: the
+   * largest that was accepted would be too much, because it may have been for many partitions, and the next one is for one.
+   */
+  readonly refusedBytes: number;
 }
 
 /**
@@ -17,20 +20,20 @@ export interface Published {
  * Throws what `send` throws for every other reason; what was sent by then is sent again.
  */
 export async function publishInOrder(rows: readonly OutboxRow[], send: (messages: readonly OutgoingMessage[]) => Promise<void>): Promise<Published> {
-  if (rows.length === 0) return { rows: [], refused: [], largest: 0 };
+  if (rows.length === 0) return { rows: [], refused: [], refusedBytes: Infinity };
   try {
     await send(rows.map(message));
-    return { rows, refused: [], largest: bytesOf(rows) };
+    return { rows, refused: [], refusedBytes: Infinity };
   } catch (error) {
     if (!isRefusedByKafka(error)) throw error;
     const [only] = rows;
-    if (only !== undefined && rows.length === 1) return { rows: [], refused: [{ row: only, error: error as Error }], largest: 0 };
+    if (only !== undefined && rows.length === 1) return { rows: [], refused: [{ row: only, error: error as Error }], refusedBytes: Infinity };
   }
   const middle = rows.length >> 1;
   const first = await publishInOrder(rows.slice(0, middle), send);
   const blocked = new Set(first.refused.map(({ row }) => row.userId).filter((userId) => userId !== null));
   const second = await publishInOrder(rows.slice(middle).filter(({ userId }) => userId === null || !blocked.has(userId)), send);
-  return { rows: [...first.rows, ...second.rows], refused: [...first.refused, ...second.refused], largest: Math.max(first.largest, second.largest) };
+  return { rows: [...first.rows, ...second.rows], refused: [...first.refused, ...second.refused], refusedBytes: Math.min(bytesOf(rows), first.refusedBytes, second.refusedBytes) };
 }
 
 /** The record as it goes to Kafka. kafkajs cannot write a header without a value: it goes out empty. */

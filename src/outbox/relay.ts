@@ -11,7 +11,7 @@ import { NO_TRACER, type Tracer } from '../platform/tracing/index.ts';
 import { Wake } from '../platform/wake.ts';
 import { Floors } from './floors.ts';
 import type { RelayObserver } from './observer.ts';
-import { bytesOf, publishInOrder, REQUEST_BYTES, requests } from './publish.ts';
+import { publishInOrder, REQUEST_BYTES, requests } from './publish.ts';
 import { blockRow, deleteRows, readBelowFloors, readFloorFacts, readRows, type OutboxRow } from './rows.sql.ts';
 import { Shards } from './shards.ts';
 import { tracedPublish, traceOfRow } from './trace.ts';
@@ -151,7 +151,7 @@ export class Relay implements Service {
       // Read while they were ours, but a frozen process may come to itself here much later.
       await shards.confirm();
       faultPoint('relay.before-send');
-      const { rows: published, refused, largest } = await tracedPublish(tracer, () => clock.now(), request, () => publishInOrder(request, (messages) => producer.sendBatch(messages)));
+      const { rows: published, refused, refusedBytes } = await tracedPublish(tracer, () => clock.now(), request, () => publishInOrder(request, (messages) => producer.sendBatch(messages)));
       faultPoint('relay.after-send');
       for (const { row, error } of refused) {
         await blockRow(session, row, error.message);
@@ -163,7 +163,7 @@ export class Relay implements Service {
       for (const [topic, count] of countBy(published)) observer.published(topic, count);
       if (refused.length > 0) return; // what stands behind a refused row is read again without its user
       // All of it but not at once: a topic takes smaller batches than brokers do by default. Once learnt, nothing is sent twice for it.
-      if (largest < bytesOf(request)) this.#requestBytes = largest;
+      this.#requestBytes = Math.min(this.#requestBytes, refusedBytes / 2);
     }
   }
 

@@ -109,7 +109,7 @@ describe('an outbox request', () => {
   test('is linked to the traces of its rows; each that is published has a span there', async () => {
     const tracer = recordingTracer();
     const rows = [row(1, SHOP.traceparent), row(2), row(3, OTHER.traceparent), row(4, UNSAMPLED), row(5, SHOP.traceparent)];
-    const published = { rows: rows.slice(0, 4), refused: [{ row: rows[4]!, error: new Error('too large') }], largest: 1 };
+    const published = { rows: rows.slice(0, 4), refused: [{ row: rows[4]!, error: new Error('too large') }], refusedBytes: Infinity };
     expect(await tracedPublish(tracer, now, rows, () => Promise.resolve(published))).toBe(published);
     const [request, ...sent] = tracer.spans;
     expect(request).toMatchObject({ name: 'publish outbox', kind: 'producer', links: [SHOP.trace, OTHER.trace], said: { 'messaging.batch.message_count': 5, 'brx.published': 4, 'brx.refused': 1 } });
@@ -121,7 +121,7 @@ describe('an outbox request', () => {
 
   test('without a receiver reads no header', async () => {
     const unreadable = { ...row(1), get headers(): never { throw new Error('was read'); } } as OutboxRow;
-    await expect(tracedPublish(NO_TRACER, now, [unreadable], () => Promise.resolve({ rows: [], refused: [], largest: 0 }))).resolves.toMatchObject({ rows: [] });
+    await expect(tracedPublish(NO_TRACER, now, [unreadable], () => Promise.resolve({ rows: [], refused: [], refusedBytes: Infinity }))).resolves.toMatchObject({ rows: [] });
   });
 });
 
