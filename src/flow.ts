@@ -1,9 +1,9 @@
-import { bulkSyncMetrics, createBulkSync, createSnapshots, snapshotMetrics, watchBulkSync, type SnapshotRole } from './bulk-sync/index.ts';
+import { bulkSyncMetrics, createBulkSync, createSnapshots, snapshotMetrics, watchBulkSync } from './bulk-sync/index.ts';
 import { openCatalogue, type OpenCatalogue } from './catalogue/index.ts';
 import type { Config, Role } from './config.ts';
 import type { BrxError } from './errors.ts';
 import { apiRoutes, consoleRoutes, createHttpServer, report, type ApiDeps, type Route, type SelfDeps } from './http/index.ts';
-import { countParked, createIngest, ingestMetrics, MARKETPLACE_RECORDS, type Ingest } from './ingest/index.ts';
+import { countParked, createIngest, ingestMetrics, MARKETPLACE_RECORDS } from './ingest/index.ts';
 import { createRetention } from './inventory/index.ts';
 import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, openLimiter, watchMarketplace, type Access } from './marketplace/index.ts';
 import { consumedTopics } from './operations/groups/index.ts';
@@ -12,7 +12,7 @@ import { createGroupMemory } from './operations/replay/index.ts';
 import { createOrders, createWebhookReceiver, ordersMetrics, watchOrders, webhookMetrics } from './orders/index.ts';
 import { createOutboxLimit, Relay, RELAY_SESSION, relayMetrics, watchOutbox } from './outbox/index.ts';
 import type { Clock } from './platform/clock.ts';
-import { checkAnswers, watchConsumers, type GroupMemory } from './platform/consumer/index.ts';
+import { checkAnswers, watchConsumers, type ConsumerRole, type GroupMemory } from './platform/consumer/index.ts';
 import { COMMAND_RETRIES, createCodec, createKafka, createProducer, createRegistry, type Codec, type Kafka, type Registry } from './platform/kafka/index.ts';
 import { silentLogger, type Logger } from './platform/log.ts';
 import { createMetrics, type Metrics } from './platform/metrics.ts';
@@ -21,7 +21,7 @@ import { watchRedis } from './platform/redis/index.ts';
 import { createKeyring } from './platform/secrets/index.ts';
 import type { Service } from './platform/service.ts';
 import { NO_TRACING, SPAN_OUTCOMES, type Tracer, type Tracing } from './platform/tracing/index.ts';
-import { createPurchaseContext, createSagaRole, operateSaga, sagaMetrics, watchSagas, type PurchaseContext, type SagaRole } from './purchase/index.ts';
+import { createPurchaseContext, createSagaRole, operateSaga, sagaMetrics, watchSagas, type PurchaseContext } from './purchase/index.ts';
 import { Decoder, pruneDeadLetters } from './records/index.ts';
 
 /**
@@ -188,7 +188,7 @@ function buildRelay(config: Config, { clock, logger, onFatal, tracing = NO_TRACI
   });
 }
 
-function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay }: Shared): Ingest {
+function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay }: Shared): ConsumerRole {
   metrics.countBeforeScrape({
     logger,
     what: 'counts of waiting rows not read',
@@ -216,12 +216,12 @@ function buildDispatcher({ config, metrics, postgres, clock, logger, tracer, onF
   return { service, orders, bulkSync, access };
 }
 
-function buildSnapshots({ config, metrics, postgres, kafka, codec, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared, registry: Registry, catalogue: OpenCatalogue | undefined): SnapshotRole {
+function buildSnapshots({ config, metrics, postgres, kafka, codec, memory, clock, logger, onFatal, wakeRelay, wakeDispatcher }: Shared, registry: Registry, catalogue: OpenCatalogue | undefined): ConsumerRole {
   const observer = snapshotMetrics(metrics, { clock, logger });
   return createSnapshots({ config, topicPrefix: config.kafka.topicPrefix, kafka, codec, registry, postgres, catalogue: catalogue?.catalogue, memory, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, onFatal });
 }
 
-function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay, wakeDispatcher }: Shared): SagaRole {
+function buildSaga({ config, metrics, postgres, kafka, codec, purchase, memory, clock, logger, tracer, onFatal, wakeRelay, wakeDispatcher }: Shared): ConsumerRole {
   const observer = sagaMetrics(metrics, { clock, logger });
   return createSagaRole({ config: config.saga, topicPrefix: config.kafka.topicPrefix, kafka, codec, purchase, memory, postgres, clock, logger, observer, onEnqueued: wakeRelay, onOperations: wakeDispatcher, tracer, onFatal });
 }

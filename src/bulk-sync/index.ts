@@ -6,4 +6,4 @@ export { CAUSES, JOB_STATES, MODE_NAMES, MODES, PROBLEMS, REMEDIES, type Cause, 
 export { selectJobs, selectNewestJobs, type JobRow } from './jobs.sql.ts';
 export { bulkSyncMetrics, snapshotMetrics, watchBulkSync } from './metrics.ts';
 export { cancelSync, requestSync } from './request.ts';
-export { createBulkSync, createSnapshots, type SnapshotRole } from './role.ts';
+export { createBulkSync, createSnapshots } from './role.ts';

@@ -4,12 +4,11 @@ import { TOPICS, topicName } from '../contract/index.ts';
 import type { BrxError } from '../errors.ts';
 import type { Access } from '../marketplace/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import { createHealth, EndOffsets, PartitionConsumer, type GroupMemory, type ConsumerHealth, type ConsumerReading } from '../platform/consumer/index.ts';
+import { createHealth, EndOffsets, PartitionConsumer, type ConsumerRole, type GroupMemory } from '../platform/consumer/index.ts';
 import { randomUuid } from '../platform/ids.ts';
 import { createEncoder, type Codec, type Kafka, type Registry } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
-import type { Service } from '../platform/service.ts';
 import { Decoder } from '../records/index.ts';
 import { NOTHING, snapshotHandler, type SnapshotResult } from './handle.ts';
 import type { BulkSyncObserver, SnapshotObserver } from './observer.ts';
@@ -61,19 +60,13 @@ export interface SnapshotRoleDeps {
   readonly onFatal: (error: BrxError) => void;
 }
 
-export interface SnapshotRole {
-  readonly services: readonly Service[];
-  readonly health: ConsumerHealth;
-  reading(): ConsumerReading;
-}
-
 /** Records of one poll of all partitions; what is done at once is for the handler to say. */
 const CHUNK_RECORDS = 12;
 /** Several records: one is some 100 KB. */
 const FETCH_BYTES = 1_048_576;
 
 /** Applies chunks: part of the ingest role, with a consumer group of its own, so that a large import holds up no event. */
-export function createSnapshots({ config: { bulkSync, ingest, orders }, topicPrefix, kafka, codec, registry, postgres, catalogue, memory, clock, logger, observer, onEnqueued, onOperations, onFatal }: SnapshotRoleDeps): SnapshotRole {
+export function createSnapshots({ config: { bulkSync, ingest, orders }, topicPrefix, kafka, codec, registry, postgres, catalogue, memory, clock, logger, observer, onEnqueued, onOperations, onFatal }: SnapshotRoleDeps): ConsumerRole {
   const topic = topicName(topicPrefix, TOPICS.inventorySnapshots);
   const handle = snapshotHandler(new Decoder(codec, ['InventorySnapshotChunk']), {
     postgres,

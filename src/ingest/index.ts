@@ -3,11 +3,10 @@ import { TOPICS, topicName } from '../contract/index.ts';
 import type { BrxError } from '../errors.ts';
 import type { OutboxLimit } from '../outbox/index.ts';
 import type { Clock } from '../platform/clock.ts';
-import { createHealth, EndOffsets, PartitionConsumer, type ConsumerHealth, type ConsumerReading, type GroupMemory } from '../platform/consumer/index.ts';
+import { createHealth, EndOffsets, PartitionConsumer, type ConsumerRole, type GroupMemory } from '../platform/consumer/index.ts';
 import type { Codec, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
-import type { Service } from '../platform/service.ts';
 import type { Tracer } from '../platform/tracing/index.ts';
 import type { ApplyDeps } from './apply.ts';
 import type { PurchaseContext } from '../purchase/index.ts';
@@ -46,16 +45,8 @@ export interface IngestDeps {
   readonly onFatal: (error: BrxError) => void;
 }
 
-export interface Ingest {
-  /** In the order they are started. */
-  readonly services: readonly Service[];
-  readonly health: ConsumerHealth;
-  /** Exact lag of the partitions this instance owns, and whether its consumer moves. */
-  reading(): ConsumerReading;
-}
-
 /** The ingest role: records of `brx.marketplace-events` into PostgreSQL; what it has to say goes into the outbox. */
-export function createIngest(deps: IngestDeps): Ingest {
+export function createIngest(deps: IngestDeps): ConsumerRole {
   const { config, clock, logger, postgres, observer } = deps;
   const topic = topicName(deps.topicPrefix, TOPICS.marketplaceEvents);
   const apply: ApplyDeps = {

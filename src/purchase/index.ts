@@ -6,7 +6,7 @@ export { countActiveSagas } from './sagas.sql.ts';
 export { sagaMetrics, watchSagas } from './metrics.ts';
 export type { SagaObserver } from './observer.ts';
 export { operateSaga, refusalOf, type By, type Operated, type SagaVerb } from './operate.ts';
-export { createSagaRole, type SagaRole, type SagaRoleDeps } from './role.ts';
+export { createSagaRole, type SagaRoleDeps } from './role.ts';
 export { ENDED, STATES, type State } from './saga.ts';
 export { selectSaga, selectSagas, type SagaFilter, type SagaPlace, type SagaRow } from './select.sql.ts';
 export { createPurchaseContext, openFolds, readPurchases, writePurchases, type PurchaseContext } from './store.ts';

@@ -2,11 +2,10 @@ import type { SagaConfig } from '../config.ts';
 import { TOPICS, topicName } from '../contract/index.ts';
 import type { BrxError } from '../errors.ts';
 import type { Clock } from '../platform/clock.ts';
-import { createHealth, EndOffsets, PartitionConsumer, type ConsumerHealth, type ConsumerReading, type GroupMemory } from '../platform/consumer/index.ts';
+import { createHealth, EndOffsets, PartitionConsumer, type ConsumerRole, type GroupMemory } from '../platform/consumer/index.ts';
 import type { Codec, Kafka } from '../platform/kafka/index.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
-import type { Service } from '../platform/service.ts';
 import type { Tracer } from '../platform/tracing/index.ts';
 import { Decoder } from '../records/index.ts';
 import type { AdvanceDeps } from './advance.ts';
@@ -35,16 +34,8 @@ export interface SagaRoleDeps {
   readonly onFatal: (error: BrxError) => void;
 }
 
-export interface SagaRole {
-  /** In the order they are started. */
-  readonly services: readonly Service[];
-  readonly health: ConsumerHealth;
-  /** Exact lag of the partitions this instance owns, and whether its consumer moves. */
-  reading(): ConsumerReading;
-}
-
 /** The saga role: records of `brx.saga-events` let sagas step, and a sweep finds those that no record comes for. */
-export function createSagaRole(deps: SagaRoleDeps): SagaRole {
+export function createSagaRole(deps: SagaRoleDeps): ConsumerRole {
   const { config, kafka, postgres, purchase, clock, logger, observer, onFatal } = deps;
   const topic = topicName(deps.topicPrefix, TOPICS.sagaEvents);
   const advancing: AdvanceDeps = { postgres, clock, purchase, onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind), ...(deps.tracer !== undefined && { tracer: deps.tracer }) };

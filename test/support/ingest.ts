@@ -3,8 +3,8 @@ import pg from 'pg';
 import { partitionOf, TOPICS, type InventoryChanged, type PurchaseCancelled, type PurchaseRequested } from '../../src/contract/index.ts';
 import type { IngestConfig, PostgresConfig } from '../../src/config.ts';
 import { BrxError } from '../../src/errors.ts';
-import { createIngest, MARKETPLACE_RECORDS, type Ingest, type IngestObserver, type IngestResult, type ParkingDeps } from '../../src/ingest/index.ts';
-import type { CommittedChunk } from '../../src/platform/consumer/index.ts';
+import { createIngest, MARKETPLACE_RECORDS, type IngestObserver, type IngestResult, type ParkingDeps } from '../../src/ingest/index.ts';
+import type { CommittedChunk, ConsumerRole } from '../../src/platform/consumer/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { createCodec, createProducer, createRegistry, type Encoder } from '../../src/platform/kafka/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
@@ -54,7 +54,7 @@ export interface Signals {
 
 /** The ingest role in this process, as flow.ts builds it. */
 export interface RunningIngest {
-  readonly ingest: Ingest;
+  readonly ingest: ConsumerRole;
   /** Of ingest and relay. */
   readonly services: readonly Service[];
   readonly signals: Signals;

@@ -6,4 +6,5 @@ export type { GroupMemory, SeenPartition } from './memory.ts';
 export { watchConsumers } from './metrics.ts';
 export type { CommittedChunk, ConsumerObserver } from './observer.ts';
 export { CONSUMER_STATUSES, PartitionStatus, type ConsumerStatus } from './status.ts';
+export type { ConsumerRole } from './role.ts';
 export type { HeaderValue, Position, RecordHeaders, SourceRecord } from './record.ts';
