@@ -1,8 +1,8 @@
 import type { NewProduct, Outcome, RemoteOrder, RemoteProduct } from '../../src/marketplace/client/index.ts';
 import { carryOut } from '../../src/marketplace/dispatcher/carry-out.ts';
 import type { Desk } from '../../src/marketplace/dispatcher/desk.ts';
-import type { Evidence, Intent, Work } from '../../src/marketplace/dispatcher/work.ts';
-import type { OperationReason } from '../../src/marketplace/operations/index.ts';
+import type { Intent, Work } from '../../src/marketplace/dispatcher/work.ts';
+import type { Evidence, OperationReason } from '../../src/marketplace/operations/index.ts';
 import type { Listing } from '../../src/marketplace/listings/index.ts';
 import { uuid } from './events.ts';
 import { fakeClock } from './fake-clock.ts';

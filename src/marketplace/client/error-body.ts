@@ -25,7 +25,7 @@ export function readErrorBody(text: string): ErrorBody {
     const fields = readNotices(value['errors']);
     const code = textOf(value['error_code']);
     const said = textOf(isObject(value['extra']) ? value['extra']['message'] : undefined) ?? textOf(value['error']) ?? textOf(value['message']);
-    const message = said ?? fields.map(describe).join('; ');
+    const message = said ?? noticesText(fields);
     if (code !== null || said !== null || fields.length > 0) return { kind: 'json', code, message: message === '' ? (code ?? '') : message, fields, requestId: textOf(value['request_id']) };
   }
   const html = /<(?:!doctype|html|head|body|title|h1|p)\b/i.test(text);
@@ -51,7 +51,8 @@ export function readNotices(value: unknown): Notice[] {
   return notices;
 }
 
-const describe = ({ field, message }: Notice): string => (field === '' ? message : `${field}: ${message}`);
+/** For people. */
+export const noticesText = (notices: readonly Notice[]): string => notices.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
 
 /** The first of `<p>`, `<h1>`, `<title>` that says something, near the beginning: the pattern's time grows with the square of the text. */
 function htmlMessage(whole: string): string {

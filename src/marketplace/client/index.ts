@@ -1,6 +1,6 @@
 export { createClient, MAX_BULK_ITEMS, type CardTraderClient, type Caller, type ClientConfig, type ClientDeps, type Observation, type ProductRead } from './client.ts';
 export { ENDPOINTS, type Endpoint } from './endpoints.ts';
-export type { Notice } from './error-body.ts';
+export { noticesText, type Notice } from './error-body.ts';
 export type { Job, JobResult, RemoteApp } from './job.ts';
 export type { List, PropertyValue, Unread } from './lenient.ts';
 export { markUserDataField, readUserDataField, USER_DATA_FIELD_LENGTH, type UserDataField } from './marker.ts';

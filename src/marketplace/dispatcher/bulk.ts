@@ -1,14 +1,14 @@
 import { faultPoint } from '../../platform/fault-points.ts';
-import { markUserDataField, readUserDataField, type JobResult, type NewProduct, type ProductChange, type RemoteProduct } from '../client/index.ts';
+import { markUserDataField, noticesText, readUserDataField, type JobResult, type NewProduct, type ProductChange, type RemoteProduct } from '../client/index.ts';
 import { fingerprintOf, needOf } from '../listing-sync/index.ts';
 import { snapshotOf, type Listing } from '../listings/index.ts';
-import { carryOut, changeOf, freshPlan, refusedProblem, seenAs, type CarriedOut } from './carry-out.ts';
+import { carryOut, changeOf, freshPlan, seenAs, type CarriedOut } from './carry-out.ts';
 import { checkSales } from './check-sales.ts';
 import { intentOf, listedResult, lookBefore, productOf, withText } from './create-anew.ts';
 import { readOrders, Record, type Desk, type WholeStock } from './desk.ts';
 import type { Plan } from './plan.ts';
 import { DATE_SLACK_MS, soldLines, soldSince, STALE_MS } from './remote-sales.ts';
-import { again, applied, notAsked, patienceMs, refused, stalled, unknown } from './results.ts';
+import { again, applied, notAsked, patienceMs, refused, refusedProblem, stalled, unknown } from './results.ts';
 import { mismatch, type Intent, type Result, type Work } from './work.ts';
 
 /** What became of one of many; called once for each. */
@@ -208,7 +208,7 @@ async function settleParts(desk: Desk, parts: readonly Part[], results: readonly
   for (const [index, part] of parts.entries()) {
     const { work, record } = part;
     const result = byPlace.get(index);
-    const said = textOf(result?.result === 'error' ? result.errors : (result?.warnings ?? []));
+    const said = noticesText(result?.result === 'error' ? result.errors : (result?.warnings ?? []));
     const productId = result?.productId ?? part.intent.productId;
     record.note(`in its job: ${result?.result ?? 'no result'}${said === '' ? '' : `: ${said}`}`);
     if (result === undefined || productId === null || (result.result !== 'ok' && result.result !== 'warning')) end(work, result?.result === 'error' ? failed(part, said) : unknown(0, { answered: true }));
@@ -248,8 +248,6 @@ function failed({ work, detailsSent, creates, intent }: Part, said: string): Res
   if (!creates && intent.target === 0) return again(0); // no quantity of 0: one by one it is deleted
   return creates || !detailsSent ? refused('refused', refusedProblem(work, said)) : again(0, refusedProblem(work, said));
 }
-
-const textOf = (notices: JobResult['errors']): string => notices.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
 
 /** SYNCs that were sent with a job whose end nobody has heard: once it is over, each is looked into, all in one export. */
 export async function resumeJob(desk: Desk, job: string, works: readonly Work[], settle: Settle): Promise<void> {

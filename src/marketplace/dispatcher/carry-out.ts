@@ -1,15 +1,16 @@
 import { faultPoint } from '../../platform/fault-points.ts';
-import { markUserDataField, readUserDataField, type Outcome, type RemoteProduct, type Written } from '../client/index.ts';
+import { markUserDataField, noticesText, readUserDataField, type Outcome, type RemoteProduct, type Written } from '../client/index.ts';
+import { detailsToSend, fingerprintOf, needOf, type Details } from '../listing-sync/index.ts';
 import { snapshotOf, type Listing } from '../listings/index.ts';
+import type { Evidence } from '../operations/index.ts';
 import { checkSales } from './check-sales.ts';
 import { createAnew } from './create-anew.ts';
-import { detailsToSend, fingerprintOf, needOf, type Details, type Problem } from '../listing-sync/index.ts';
 import { readOrders, readProduct, Record, type Desk } from './desk.ts';
 import { copiesMoved, plan, type Plan } from './plan.ts';
 import { reconcile } from './reconcile.ts';
 import { soldLines, STALE_MS } from './remote-sales.ts';
-import { again, applied, notAsked, patienceMs, reasonOf, refused, stalled, unknown, withoutProduct } from './results.ts';
-import { mismatch, type Evidence, type Intent, type Result, type Work } from './work.ts';
+import { again, applied, notAsked, patienceMs, reasonOf, refused, refusedProblem, stalled, unknown, withoutProduct } from './results.ts';
+import { mismatch, type Intent, type Result, type Work } from './work.ts';
 
 /** A reading that is older than what is known is tried again after so long. */
 const STALE_AGAIN_MS = 5_000;
@@ -133,15 +134,11 @@ async function write(desk: Desk, record: Record, work: Work, product: RemoteProd
   };
   const result = change.quantity === undefined ? applied({ listing: confirmed }) : await checkSales(desk, record, work, intent, confirmed, null);
   if (kind !== 'SYNC' || stock === null || result.to !== 'APPLIED') return result;
-  const said = warnings.map(({ field: name, message }) => (name === '' ? message : `${name}: ${message}`)).join('; ');
+  const said = noticesText(warnings);
   const ignored = Object.keys(detailsToSend(stock, confirmed, work.problem)).length > 0 && target > 0;
   if (said === '' && !ignored) return Object.keys(planned.details ?? {}).length > 0 ? { ...result, problem: null } : result;
   return { ...result, problem: { kind: 'warning', said: said === '' ? 'CardTrader shows another price or other properties than were sent' : said, wanted: fingerprintOf(stock) } };
 }
-
-/** What CardTrader refused of an item. */
-export const refusedProblem = ({ stock }: Pick<Work, 'stock'>, said: string): { problem?: Problem } => (stock === null ? {} : { problem: { kind: 'refused', said, wanted: fingerprintOf(stock) } });
-
 
 function notApplied(desk: Desk, record: Record, work: Work, answer: Exclude<Outcome<Written>, { outcome: 'applied' }>, details: Details): Promise<Result> | Result {
   switch (answer.outcome) {

@@ -1,9 +1,9 @@
 import { faultPoint } from '../../platform/fault-points.ts';
-import { markUserDataField, readUserDataField, type NewProduct, type RemoteProduct } from '../client/index.ts';
+import { markUserDataField, noticesText, readUserDataField, type NewProduct, type RemoteProduct } from '../client/index.ts';
 import { copiesWanted, fingerprintOf, mayMergeWith, typedProperties } from '../listing-sync/index.ts';
 import { snapshotOf, type Listing } from '../listings/index.ts';
 import { readSiblings, type Desk, type Record } from './desk.ts';
-import { again, applied, patienceMs, reasonOf, refused, stalled, unknown } from './results.ts';
+import { again, applied, patienceMs, reasonOf, refused, refusedProblem, stalled, unknown } from './results.ts';
 import { mismatch, type Intent, type Result, type Work } from './work.ts';
 
 /**
@@ -33,11 +33,9 @@ export async function createAnew(desk: Desk, record: Record, work: Work): Promis
       return unknown(desk.quarantineMs);
     case 'refused':
       if (answer.reason === 'token_rejected') return again(0, { tokenRejected: true });
-      return refused(reasonOf(answer), work.kind === 'SYNC' && work.stock !== null ? { problem: { kind: 'refused', said: answer.message, wanted: fingerprintOf(work.stock) } } : {});
-    case 'applied': {
-      const said = answer.body.warnings.map(({ field: name, message }) => (name === '' ? message : `${name}: ${message}`)).join('; ');
-      return listedResult(work, intent, answer.body.product, answer.serverDate ?? desk.clock.now(), desk.clock.now(), said);
-    }
+      return refused(reasonOf(answer), work.kind === 'SYNC' ? refusedProblem(work, answer.message) : {});
+    case 'applied':
+      return listedResult(work, intent, answer.body.product, answer.serverDate ?? desk.clock.now(), desk.clock.now(), noticesText(answer.body.warnings));
   }
 }
 

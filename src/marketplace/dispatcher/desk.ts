@@ -1,6 +1,7 @@
 import type { Clock } from '../../platform/clock.ts';
 import { readUserDataField, type CardTraderClient, type Caller, type Job, type List, type Outcome, type ProductRead, type RemoteOrder, type RemoteProduct } from '../client/index.ts';
-import type { Evidence, Intent, Work } from './work.ts';
+import type { Evidence } from '../operations/index.ts';
+import type { Intent, Work } from './work.ts';
 
 /** What somebody who carries out an operation has at hand: CardTrader on behalf of one seller, and the operation's own record. */
 export interface Desk {

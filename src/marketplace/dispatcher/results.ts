@@ -1,4 +1,5 @@
 import type { Refused, Throttled, ThrottledReason, Unknown } from '../client/index.ts';
+import { fingerprintOf, type Problem } from '../listing-sync/index.ts';
 import type { Listing } from '../listings/index.ts';
 import type { OperationReason } from '../operations/index.ts';
 import type { Result, Work } from './work.ts';
@@ -10,6 +11,9 @@ type Known = Partial<Pick<Result, 'listing' | 'lower' | 'own' | 'problem' | 'loo
 export const applied = (known: Known): Result => ({ to: 'APPLIED', reason: null, againMs: null, listing: null, lower: 0, own: 0, answered: true, tokenRejected: false, ...known });
 
 export const refused = (reason: OperationReason, known: Known = {}): Result => ({ to: 'REFUSED', reason, againMs: null, listing: null, lower: 0, own: 0, answered: true, tokenRejected: false, ...known });
+
+/** What CardTrader refused of an item. */
+export const refusedProblem = ({ stock }: Pick<Work, 'stock'>, said: string): { problem?: Problem } => (stock === null ? {} : { problem: { kind: 'refused', said, wanted: fingerprintOf(stock) } });
 
 /** There is nothing to do on CardTrader. */
 export const notAsked = (): Result => ({ ...applied({}), answered: null });

@@ -3,6 +3,7 @@ import { faultPoint } from '../../platform/fault-points.ts';
 import { NO_TRACER, type TraceContext, type Tracer } from '../../platform/tracing/index.ts';
 import type { CardTraderClient, Caller, Outcome } from '../client/index.ts';
 import type { RateLimiter } from '../limiter/index.ts';
+import type { Evidence } from '../operations/index.ts';
 import { askPatiently, slowDown } from '../patience.ts';
 import { lookIntoMany, resumeJob, syncMany, type Settle } from './bulk.ts';
 import { carryOut, type CarriedOut } from './carry-out.ts';
@@ -15,7 +16,7 @@ import { ordersOf } from './orders.ts';
 import type { Reply, Request } from './store.ts';
 import { tracedOperation } from './trace.ts';
 import { wholeStockOf } from './whole-stock.ts';
-import type { Evidence, Intent, Result, Work } from './work.ts';
+import type { Intent, Result, Work } from './work.ts';
 
 export interface SessionDeps {
   readonly client: CardTraderClient;

@@ -4,10 +4,11 @@ import { faultPoint } from '../../platform/fault-points.ts';
 import { derivedUuid } from '../../platform/ids.ts';
 import type { Encoder } from '../../platform/kafka/index.ts';
 import { inTransaction, lockUsers, type DatabaseFailure, type Postgres, type Transaction } from '../../platform/postgres/index.ts';
+import { askSync, fingerprintOf, needOf, writeProblems } from '../listing-sync/index.ts';
+import type { Evidence } from '../operations/index.ts';
 import { claimOf, holdSellers, releaseSellers, type SellerState } from './leases.sql.ts';
 import { messageOf } from './messages.ts';
-import type { Evidence, Intent, Result, Work } from './work.ts';
-import { askSync, fingerprintOf, needOf, writeProblems } from '../listing-sync/index.ts';
+import type { Intent, Result, Work } from './work.ts';
 import { addLowers, dropNeedlessSyncs, dropSettledSyncs, keepEvidence, nameJobs, readDue, readSyncDue, writeIntents, writeListings, writeResults } from './work.sql.ts';
 
 export interface StoreDeps {

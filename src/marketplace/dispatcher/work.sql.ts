@@ -1,7 +1,8 @@
 import { intArray, nameStatement, textArray, uuidArray, type Transaction } from '../../platform/postgres/index.ts';
 import type { Listing } from '../listings/index.ts';
 import type { Problem, Stock } from '../listing-sync/index.ts';
-import type { Evidence, Intent, Result, Sibling, Work } from './work.ts';
+import type { Evidence } from '../operations/index.ts';
+import type { Intent, Result, Sibling, Work } from './work.ts';
 
 /** One row of what is due, as the database has it. Times in milliseconds. */
 interface WorkRow {

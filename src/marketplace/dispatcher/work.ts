@@ -60,23 +60,6 @@ export interface Sibling {
   readonly quantity: number;
 }
 
-/** One call as it went, for people: kept with the operation. */
-export interface Evidence {
-  /** Milliseconds since 1970, ours. */
-  readonly at: number;
-  readonly call: 'read' | 'write' | 'orders' | 'note';
-  readonly outcome: string;
-  readonly reason?: string;
-  readonly status?: number;
-  readonly ms?: number;
-  /** CardTrader's id of the request. */
-  readonly requestId?: string;
-  readonly quantity?: number | null;
-  /** Whose marker was seen. */
-  readonly marker?: string | null;
-  readonly said?: string;
-}
-
 /** What became of a piece of work: the operation's next state, and what was learned on the way. */
 export interface Result {
   readonly to: Exclude<OperationState, 'SENT' | 'WITHDRAWN'>;

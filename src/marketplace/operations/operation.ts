@@ -62,3 +62,20 @@ export interface Listed {
   /** Null: it may be being listed at this moment. */
   readonly productId: number | null;
 }
+
+/** One call as it went, for people: kept with the operation. */
+export interface Evidence {
+  /** Milliseconds since 1970, ours. */
+  readonly at: number;
+  readonly call: 'read' | 'write' | 'orders' | 'note';
+  readonly outcome: string;
+  readonly reason?: string;
+  readonly status?: number;
+  readonly ms?: number;
+  /** CardTrader's id of the request. */
+  readonly requestId?: string;
+  readonly quantity?: number | null;
+  /** Whose marker was seen. */
+  readonly marker?: string | null;
+  readonly said?: string;
+}

@@ -1,5 +1,5 @@
 import { codeArray, nameStatement, textArray, uuidArray, type Database, type Transaction } from '../../platform/postgres/index.ts';
-import type { OperationKind, OperationState } from './operation.ts';
+import type { Evidence, OperationKind, OperationState } from './operation.ts';
 
 /** What an operator says about an operation. */
 export interface Verdict {
@@ -52,17 +52,7 @@ export interface OperationDetail {
   readonly dueAt: Date | null;
   readonly sentAt: Date | null;
   readonly settledAt: Date | null;
-  readonly evidence: readonly {
-    readonly at: number;
-    readonly call: 'read' | 'write' | 'orders' | 'note';
-    readonly outcome: string;
-    readonly reason?: string;
-    readonly status?: number;
-    readonly ms?: number;
-    readonly requestId?: string;
-    readonly quantity?: number | null;
-    readonly said?: string;
-  }[];
+  readonly evidence: readonly Evidence[];
 }
 
 const DETAIL = `operation_id AS id, item_id AS "itemId", purchase_id AS "purchaseId", kind, state, reason, quantity, product_id::float8 AS "productId", attempts, before, target, created_at AS "createdAt", due_at AS "dueAt",
