@@ -9,7 +9,9 @@ const MODES = [
   ['push-local', 'push-local: what is here goes to CardTrader'],
 ];
 const seconds = (n) => (n < 90 ? `${Math.ceil(n)} s` : `${Math.round(n / 60)} min`);
-const stateBadge = ({ state, problem, chunks }) => [badge(state === 'DONE' && chunks.parked > 0 ? 'warn' : (LEVEL[state] ?? 'unknown'), WORDS[state]), problem !== null && ` ${problem.code.replaceAll('_', ' ')}`];
+/** Nothing is left of it but parked chunks that are tried again later. */
+const isRetrying = ({ next_try_at: next, chunks }) => next !== null && chunks.done + chunks.parked === chunks.all;
+const stateBadge = (job) => [badge(isRetrying(job) || (job.state === 'DONE' && job.chunks.parked > 0) ? 'warn' : (LEVEL[job.state] ?? 'unknown'), isRetrying(job) ? 'tries again later' : WORDS[job.state]), job.problem !== null && ` ${job.problem.code.replaceAll('_', ' ')}`];
 const modeOf = ({ mode, dry_run: dry, scheduled }) => `${mode}${dry ? ', dry run' : ''}${scheduled ? ', of the night' : ''}`;
 
 function progress({ chunks, state }) {
@@ -46,7 +48,7 @@ export const syncs = {
 function mayNotStart(rows, { account }) {
   if (account === null) return { problem: 'no account on CardTrader', remedy: '`brx-sync users add`' };
   if (account.status !== 'active') return { problem: `the account is ${account.status.replaceAll('_', ' ')}: CardTrader is not called for it`, remedy: 'resume it, or give it a new token with `brx-sync users add`' };
-  if (rows.some(({ ended_at: end }) => end === null)) return { problem: 'one is under way', remedy: 'call it off, or wait for its end' };
+  if (rows.some((job) => job.ended_at === null && !isRetrying(job))) return { problem: 'one is under way', remedy: 'call it off, or wait for its end' };
   return null;
 }
 
@@ -86,7 +88,8 @@ export const sync = {
         ['export of', time(found.exported_at)],
         ['ended', found.ended_at === null ? 'no' : time(found.ended_at)],
         ['chunks', progress(found)],
-        ['pace', over ? undefined : pace(found) || 'not known yet'],
+        ['pace', over || isRetrying(found) ? undefined : pace(found) || 'not known yet'],
+        ['tried again', found.next_try_at === null ? undefined : time(found.next_try_at)],
         ['products', found.products === null ? 'not known yet' : number(found.products)],
         ['could not be read', found.unread === null ? undefined : found.unread],
       ]),
@@ -103,6 +106,7 @@ export const sync = {
         ['chunk', ({ chunk }) => chunk, 'right'],
         ['products', ({ products }) => products, 'right'],
         ['tries', ({ tries }) => tries, 'right'],
+        ['by itself', ({ retries, next_try_at: next }) => [retries === 0 ? '' : `${retries} times`, next === null ? '' : [retries === 0 ? 'at ' : ', again at ', time(next)]]],
         ['why', ({ reason }) => reason],
       ], found.parked_chunks, '')),
       section('Product by product', table('Findings', [

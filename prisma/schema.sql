@@ -20,7 +20,10 @@ CREATE TABLE bulk_sync_chunks (
   reason text,
   product_ids bigint[] NOT NULL,
   products text,
+  next_try_at timestamp with time zone,
+  retries integer DEFAULT 0 NOT NULL,
   CONSTRAINT bulk_sync_chunks_pkey PRIMARY KEY (job_id, chunk),
+  CONSTRAINT bulk_sync_chunks_next_try_of_parked CHECK (((next_try_at IS NULL) OR (state = 'PARKED'::text))),
   CONSTRAINT bulk_sync_chunks_products_kept CHECK (((products IS NULL) = (state = 'DONE'::text))),
   CONSTRAINT bulk_sync_chunks_state_known CHECK ((state = ANY (ARRAY['WAITING'::text, 'SENT'::text, 'DONE'::text, 'PARKED'::text])))
 );
@@ -486,6 +489,8 @@ ALTER TABLE remote_order_lines ADD CONSTRAINT remote_order_lines_order FOREIGN K
 
 ALTER TABLE remote_order_polls ADD CONSTRAINT remote_order_polls_seller FOREIGN KEY (user_id) REFERENCES marketplace_sellers(user_id) ON DELETE CASCADE;
 
+CREATE INDEX bulk_sync_chunks_parked_idx ON bulk_sync_chunks USING btree (job_id) WHERE (state = 'PARKED'::text);
+
 CREATE INDEX bulk_sync_jobs_due_idx ON bulk_sync_jobs USING btree (due_at) WHERE (due_at IS NOT NULL);
 
 CREATE INDEX bulk_sync_jobs_user_idx ON bulk_sync_jobs USING btree (user_id, asked_at);
@@ -649,6 +654,8 @@ CREATE TRIGGER purchase_sagas_step_allowed BEFORE UPDATE OF state, version ON pu
 COMMENT ON COLUMN bulk_sync_chunks.event_id IS 'of its record: the same whenever it is sent';
 COMMENT ON COLUMN bulk_sync_chunks.reason IS 'why it is parked';
 COMMENT ON COLUMN bulk_sync_chunks.products IS 'JSON, as they were exported, until they are applied';
+COMMENT ON COLUMN bulk_sync_chunks.next_try_at IS 'of a parked one: when it is sent again, if its job is still open then; null: never';
+COMMENT ON COLUMN bulk_sync_chunks.retries IS 'how often it was sent again after it was parked';
 COMMENT ON TABLE bulk_sync_findings IS 'what a job did and found item by item; of a large one the first ten thousand';
 COMMENT ON COLUMN bulk_sync_jobs.due_at IS 'when a dispatcher has something to do for it; null exactly when it is over';
 COMMENT ON COLUMN bulk_sync_jobs.exported_at IS 'our clock before the export was asked for: what has changed here since is left alone';

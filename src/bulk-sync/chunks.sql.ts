@@ -4,6 +4,8 @@ import type { Claim } from './jobs.sql.ts';
 
 /** A chunk to be sent. */
 export interface ToSend {
+  /** It was parked: what refused it may have passed. */
+  readonly retried: boolean;
   readonly chunk: number;
   readonly chunks: number;
   readonly eventId: string;
@@ -15,17 +17,18 @@ export interface ToSend {
 
 /**
  * Marks chunks as sent, so that at most `window` are on their way, and answers them; those sent so long ago that they must have been lost are among
- * them. What is delivered twice is known by its event id. Needs the user's lane.
+ * them, and parked ones whose next try has come. What is delivered twice is known by its event id. Needs the user's lane.
  */
 export async function takeToSend(tx: Transaction, { jobId, owner, epoch }: Claim, { window, lostSeconds }: { window: number; lostSeconds: number }): Promise<ToSend[]> {
   return tx.$queryRawUnsafe(
     `WITH job AS (SELECT j.* FROM bulk_sync_jobs AS j WHERE j.job_id = $1::uuid AND j.lease_owner = $2::uuid AND j.lease_epoch = $3::int AND j.state = 'APPLYING' FOR UPDATE),
           room AS (SELECT greatest(0, $4::int - count(*)::int) AS n FROM bulk_sync_chunks WHERE job_id = $1::uuid AND state = 'SENT' AND sent_at > now() - make_interval(secs => $5::float8)),
-          next AS (SELECT c.job_id, c.chunk FROM bulk_sync_chunks AS c JOIN job ON job.job_id = c.job_id
-                    WHERE c.state = 'WAITING' OR (c.state = 'SENT' AND c.sent_at <= now() - make_interval(secs => $5::float8))
-                    ORDER BY c.chunk LIMIT (SELECT n FROM room)),
-          sent AS (UPDATE bulk_sync_chunks AS c SET state = 'SENT', sent_at = now() FROM next WHERE c.job_id = next.job_id AND c.chunk = next.chunk RETURNING c.chunk, c.event_id, c.products)
-     SELECT s.chunk, job.chunks, s.event_id AS "eventId", job.user_id AS "userId", extract(epoch FROM job.exported_at)::float8 * 1000 AS "exportedAt", s.products FROM sent AS s CROSS JOIN job ORDER BY s.chunk`,
+          next AS (SELECT c.job_id, c.chunk, c.state = 'PARKED' AS retried FROM bulk_sync_chunks AS c JOIN job ON job.job_id = c.job_id
+                    WHERE c.state = 'WAITING' OR (c.state = 'SENT' AND c.sent_at <= now() - make_interval(secs => $5::float8)) OR (c.state = 'PARKED' AND c.next_try_at <= now())
+                    ORDER BY c.state = 'PARKED', c.chunk LIMIT (SELECT n FROM room)),
+          sent AS (UPDATE bulk_sync_chunks AS c SET state = 'SENT', sent_at = now(), ended_at = NULL, next_try_at = NULL, retries = c.retries + next.retried::int
+                     FROM next WHERE c.job_id = next.job_id AND c.chunk = next.chunk RETURNING c.chunk, c.event_id, c.products, next.retried)
+     SELECT s.chunk, s.retried, job.chunks, s.event_id AS "eventId", job.user_id AS "userId", extract(epoch FROM job.exported_at)::float8 * 1000 AS "exportedAt", s.products FROM sent AS s CROSS JOIN job ORDER BY s.chunk`,
     jobId,
     owner,
     epoch,
@@ -34,12 +37,14 @@ export async function takeToSend(tx: Transaction, { jobId, owner, epoch }: Claim
   );
 }
 
-export async function countChunks(database: Database, jobId: string): Promise<{ open: number; over: number }> {
-  const [row] = await database.$queryRawUnsafe<{ open: number; over: number }[]>(
-    "SELECT (count(*) FILTER (WHERE state IN ('WAITING', 'SENT')))::int AS open, (count(*) FILTER (WHERE state IN ('DONE', 'PARKED')))::int AS over FROM bulk_sync_chunks WHERE job_id = $1::uuid",
+/** Chunks that can be got on with now; `againSeconds`: until the first of the others that are tried again, null: none is. */
+export async function countOpen(database: Database, jobId: string): Promise<{ open: number; againSeconds: number | null }> {
+  const [row] = await database.$queryRawUnsafe<{ open: number; againSeconds: number | null }[]>(
+    `SELECT (count(*) FILTER (WHERE state IN ('WAITING', 'SENT') OR next_try_at <= now()))::int AS open, extract(epoch FROM min(next_try_at) - now())::float8 AS "againSeconds"
+       FROM bulk_sync_chunks WHERE job_id = $1::uuid`,
     jobId,
   );
-  return row ?? { open: 0, over: 0 };
+  return row ?? { open: 0, againSeconds: null };
 }
 
 /** A chunk whose record has arrived, with what its job says of it. */
@@ -103,14 +108,44 @@ export async function endChunk(tx: Transaction, { jobId, chunk }: Pick<ArrivedCh
   );
 }
 
-/** The chunk is given up, for people to look at; false: it is no longer to be applied. */
-export async function parkChunk(tx: Transaction, { jobId, chunk, eventId }: { jobId: string; chunk: number; eventId: string }, tries: number, reason: string): Promise<boolean> {
-  return (await tx.$executeRawUnsafe("UPDATE bulk_sync_chunks SET state = 'PARKED', ended_at = now(), tries = tries + $5::int, reason = $4 WHERE job_id = $1::uuid AND chunk = $2::int AND event_id = $3::uuid AND state = 'SENT'", jobId, chunk, eventId, reason, tries)) === 1;
+/**
+ * The chunk is put aside, to be tried again after the pause of its next try, if there is one left, else for people to look at; false: it is no longer to be
+ * applied. Needs the user's lane.
+ */
+export async function parkChunk(tx: Transaction, { jobId, chunk, eventId }: { jobId: string; chunk: number; eventId: string }, { tries, reason, pauses }: { tries: number; reason: string; pauses: readonly number[] }): Promise<boolean> {
+  const parked = await tx.$executeRawUnsafe(
+    `UPDATE bulk_sync_chunks SET state = 'PARKED', ended_at = now(), tries = tries + $5::int, reason = $4, next_try_at = now() + make_interval(secs => ($6::float8[])[retries + 1])
+      WHERE job_id = $1::uuid AND chunk = $2::int AND event_id = $3::uuid AND state = 'SENT'`,
+    jobId,
+    chunk,
+    eventId,
+    reason,
+    tries,
+    `{${pauses.join(',')}}`,
+  );
+  return parked === 1;
 }
 
-/** Parked chunks, with why. */
-export async function selectParkedChunks(database: Database, jobId: string): Promise<{ chunk: number; products: number; tries: number; reason: string }[]> {
-  return database.$queryRawUnsafe("SELECT chunk, cardinality(product_ids) AS products, tries, reason FROM bulk_sync_chunks WHERE job_id = $1::uuid AND state = 'PARKED' ORDER BY chunk", jobId);
+/** A chunk that was put aside. */
+export interface ParkedChunk {
+  readonly chunk: number;
+  readonly products: number;
+  /** All of them: a few each time it was sent. */
+  readonly tries: number;
+  readonly reason: string;
+  /** How often it was sent again. */
+  readonly retries: number;
+  /** Null: not by itself. */
+  readonly nextTryAt: Date | null;
+}
+
+/** Parked chunks, with why. Of a job that is over none is tried again. */
+export async function selectParkedChunks(database: Database, jobId: string): Promise<ParkedChunk[]> {
+  return database.$queryRawUnsafe(
+    `SELECT c.chunk, cardinality(c.product_ids) AS products, c.tries, c.reason, c.retries, CASE WHEN j.due_at IS NOT NULL THEN c.next_try_at END AS "nextTryAt"
+       FROM bulk_sync_chunks AS c JOIN bulk_sync_jobs AS j ON j.job_id = c.job_id WHERE c.job_id = $1::uuid AND c.state = 'PARKED' ORDER BY c.chunk`,
+    jobId,
+  );
 }
 
 /** Findings a job keeps. */

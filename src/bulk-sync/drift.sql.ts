@@ -35,17 +35,19 @@ export async function selectMissing(tx: Transaction, jobId: string, { settleMs, 
 
 /**
  * A report has ended: what it found replaces what was known to differ. A difference it agrees on with the report before counts from now on; one that
- * is new waits for the next; what it did not find is over.
+ * is new waits for the next; what it did not find is over. They were seen when the export was taken, however long the report has waited since: what has
+ * changed after that is not mended by it.
  */
 export async function replaceDrift(tx: Transaction, userId: string, jobId: string): Promise<void> {
   await tx.$executeRawUnsafe(
-    `INSERT INTO drift AS d (user_id, subject, job_id, product_id, item_id, ours, theirs, cause, name, confirmed)
-     SELECT $1::uuid, f.subject, $2::uuid, f.product_id, f.item_id, f.ours, f.theirs, f.cause, f.name, false
-       FROM (SELECT DISTINCT ON (subject) * FROM (SELECT coalesce(item_id::text, 'product/' || product_id) AS subject, * FROM bulk_sync_findings WHERE job_id = $2::uuid AND kind = 'drifted') AS g ORDER BY subject, id) AS f
+    `INSERT INTO drift AS d (user_id, subject, job_id, first_at, seen_at, product_id, item_id, ours, theirs, cause, name, confirmed)
+     SELECT $1::uuid, f.subject, $2::uuid, j.exported_at, j.exported_at, f.product_id, f.item_id, f.ours, f.theirs, f.cause, f.name, false
+       FROM bulk_sync_jobs AS j, (SELECT DISTINCT ON (subject) * FROM (SELECT coalesce(item_id::text, 'product/' || product_id) AS subject, * FROM bulk_sync_findings WHERE job_id = $2::uuid AND kind = 'drifted') AS g ORDER BY subject, id) AS f
+      WHERE j.job_id = $2::uuid
      ON CONFLICT (user_id, subject) DO UPDATE
-       SET job_id = excluded.job_id, product_id = excluded.product_id, item_id = excluded.item_id, ours = excluded.ours, theirs = excluded.theirs, name = excluded.name, seen_at = now(), cause = excluded.cause,
+       SET job_id = excluded.job_id, product_id = excluded.product_id, item_id = excluded.item_id, ours = excluded.ours, theirs = excluded.theirs, name = excluded.name, seen_at = excluded.seen_at, cause = excluded.cause,
            confirmed = d.cause = excluded.cause AND d.ours IS NOT DISTINCT FROM excluded.ours AND d.theirs IS NOT DISTINCT FROM excluded.theirs,
-           first_at = CASE WHEN d.cause = excluded.cause THEN d.first_at ELSE now() END`,
+           first_at = CASE WHEN d.cause = excluded.cause THEN d.first_at ELSE excluded.first_at END`,
     userId,
     jobId,
   );

@@ -17,6 +17,8 @@ export interface SnapshotDeps extends Pick<ApplyContext, 'encoder' | 'inventoryL
   /** Undefined: blueprints stay unmapped. */
   readonly catalogue: Pick<Catalogue, 'lookup'> | undefined;
   readonly consumerGroup: string;
+  /** How long a chunk that was refused waits for each of its further tries, seconds. */
+  readonly pauses: readonly number[];
   readonly onRetry: (failure: DatabaseFailure) => void;
 }
 
@@ -46,7 +48,7 @@ const FIRST_AGAIN_MS = 100;
  * side by side, and take the lane one after the other, as whoever writes a user's rows does. So one transaction at a time is enough for all
  * users of a process, and however many sellers sync, they take one connection here.
  *
- * A chunk that the database refuses is tried again, then parked with the reason; the others go on. What is away is waited for.
+ * A chunk that the database refuses is tried again, then parked with the reason, and sent again later a few times; the others go on. What is away is waited for.
  */
 export function snapshotHandler(decoder: Decoder<'InventorySnapshotChunk'>, deps: SnapshotDeps): (records: readonly SourceRecord[]) => Promise<SnapshotResult> {
   const one = oneAtATime();
@@ -66,7 +68,7 @@ export function snapshotHandler(decoder: Decoder<'InventorySnapshotChunk'>, deps
 type Handled = Pick<SnapshotResult, 'counts' | 'parked' | 'enqueued' | 'operations'> & { readonly outcome: ChunkOutcome };
 
 async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) => Promise<T>, record: InventorySnapshotChunk): Promise<Handled> {
-  const { postgres, clock, encoder, inventoryLevels, settleMs, onRetry } = deps;
+  const { postgres, clock, encoder, inventoryLevels, settleMs, pauses, onRetry } = deps;
   const nothing = { counts: [], parked: [], enqueued: 0, operations: 0 };
   const prepared = await one(() => selectSpooled(postgres.prisma, chunkKey(record))).then((spooled) => prepare(deps, record, spooled), passOn);
   if (prepared === undefined) return { ...nothing, outcome: 'over' };
@@ -84,7 +86,7 @@ async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) 
         postgres,
         async (tx) => {
           await lockUsers(tx, [record.user_id]);
-          return parkChunk(tx, chunkKey(record), tries, reason);
+          return parkChunk(tx, chunkKey(record), { tries, reason, pauses });
         },
         { onRetry },
       ),

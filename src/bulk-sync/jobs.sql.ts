@@ -52,6 +52,8 @@ export interface JobRow {
   readonly chunks: number | null;
   readonly done: number;
   readonly parked: number;
+  /** When the first of the parked ones is tried again; null: none is. */
+  readonly nextTryAt: Date | null;
   readonly ordersRead: boolean;
   readonly created: number;
   readonly adopted: number;
@@ -66,7 +68,7 @@ export interface JobRow {
 const JOBS = `SELECT j.job_id AS "jobId", j.user_id AS "userId", j.mode, j.state, j.dry_run AS "dryRun", j.scheduled, j.asked_by AS "askedBy", j.asked_at AS "askedAt", j.exported_at AS "exportedAt",
        j.applying_at AS "applyingAt", j.ended_at AS "endedAt", coalesce(j.lease_until > now(), false) AS leased, j.problem, j.said, j.products, j.unread, j.chunks, j.orders_read AS "ordersRead", c.*
   FROM bulk_sync_jobs AS j
- CROSS JOIN LATERAL (SELECT (count(*) FILTER (WHERE state = 'DONE'))::int AS done, (count(*) FILTER (WHERE state = 'PARKED'))::int AS parked,
+ CROSS JOIN LATERAL (SELECT (count(*) FILTER (WHERE state = 'DONE'))::int AS done, (count(*) FILTER (WHERE state = 'PARKED'))::int AS parked, CASE WHEN j.due_at IS NOT NULL THEN min(next_try_at) END AS "nextTryAt",
                             coalesce(sum(created), 0)::int AS created, coalesce(sum(adopted), 0)::int AS adopted, coalesce(sum(linked), 0)::int AS linked, coalesce(sum(pushed), 0)::int AS pushed,
                             coalesce(sum(drifted), 0)::int AS drifted, coalesce(sum(left_alone), 0)::int AS left, coalesce(sum(same), 0)::int AS same, coalesce(sum(unmapped), 0)::int AS unmapped
                        FROM bulk_sync_chunks WHERE job_id = j.job_id) AS c`;
@@ -83,6 +85,22 @@ export async function selectNewestJobs(database: Database, userId: string | null
 /** Calls a job off; what is applied stays. False: it is over. */
 export async function cancelJob(tx: Transaction, jobId: string): Promise<boolean> {
   return (await tx.$executeRawUnsafe("UPDATE bulk_sync_jobs SET state = 'CANCELLED', due_at = NULL, ended_at = now(), lease_owner = NULL, lease_until = NULL WHERE job_id = $1::uuid AND due_at IS NOT NULL", jobId)) === 1;
+}
+
+/**
+ * Ends a seller's job that has nothing left but parked chunks to be tried again later: a newer export finds their products as they are by then. Answers its
+ * id. Needs the user's lane, under which chunks are sent, applied and parked.
+ */
+export async function endRetrying(tx: Transaction, userId: string): Promise<string | null> {
+  const [ended] = await tx.$queryRawUnsafe<{ jobId: string }[]>(
+    `UPDATE bulk_sync_jobs AS j SET state = 'DONE', due_at = NULL, ended_at = now(), lease_owner = NULL, lease_until = NULL
+      WHERE j.user_id = $1::uuid AND j.due_at IS NOT NULL AND j.state = 'APPLYING'
+        AND EXISTS (SELECT FROM bulk_sync_chunks AS c WHERE c.job_id = j.job_id AND c.state = 'PARKED' AND c.next_try_at IS NOT NULL)
+        AND NOT EXISTS (SELECT FROM bulk_sync_chunks AS c WHERE c.job_id = j.job_id AND c.state IN ('WAITING', 'SENT'))
+     RETURNING j.job_id AS "jobId"`,
+    userId,
+  );
+  return ended?.jobId ?? null;
 }
 
 /** A job this process is at work on, until its lease is over. */
@@ -235,18 +253,26 @@ export async function forgetJobs(tx: Transaction, userId: string, kept: number):
 
 export interface BulkSyncCounts {
   readonly open: ReadonlyMap<JobState, number>;
-  /** Age of the oldest open job that could be worked on, seconds. */
+  /** For how long the oldest open job has had something to be done for it, seconds. */
   readonly oldestSeconds: number;
+  /** Parked chunks that are tried again by themselves, and those that are not, of sellers whose newest job that has ended it was. */
+  readonly retried: number;
+  readonly left: number;
   readonly drift: number;
 }
 
 /** For gauges: of what is open, by index. */
 export async function countBulkSync(database: Database): Promise<BulkSyncCounts> {
-  const [row] = await database.$queryRawUnsafe<{ open: Record<string, number>; oldest: number; drift: number }[]>(
+  const [row] = await database.$queryRawUnsafe<{ open: Record<string, number>; oldest: number; retried: number; left: number; drift: number }[]>(
     `SELECT (SELECT coalesce(json_object_agg(state, n), '{}') FROM (SELECT state, count(*)::int AS n FROM bulk_sync_jobs WHERE due_at IS NOT NULL GROUP BY state) AS s) AS open,
-            (SELECT coalesce(extract(epoch FROM now() - min(j.asked_at)), 0)::float8 FROM bulk_sync_jobs AS j JOIN marketplace_sellers AS s ON s.user_id = j.user_id AND s.status = 'active' WHERE j.due_at IS NOT NULL) AS oldest,
-            (SELECT count(*)::int FROM drift WHERE confirmed) AS drift`,
+            (SELECT coalesce(extract(epoch FROM now() - min(j.due_at)), 0)::float8 FROM bulk_sync_jobs AS j JOIN marketplace_sellers AS s ON s.user_id = j.user_id AND s.status = 'active' WHERE j.due_at <= now()) AS oldest,
+            p.retried, p.left,
+            (SELECT count(*)::int FROM drift WHERE confirmed) AS drift
+       FROM (SELECT (count(*) FILTER (WHERE j.due_at IS NOT NULL AND c.next_try_at IS NOT NULL))::int AS retried,
+                    (count(*) FILTER (WHERE CASE WHEN j.due_at IS NOT NULL THEN c.next_try_at IS NULL
+                       ELSE j.state = 'DONE' AND NOT EXISTS (SELECT FROM bulk_sync_jobs AS n WHERE n.user_id = j.user_id AND n.asked_at > j.asked_at AND n.state = 'DONE') END))::int AS left
+               FROM bulk_sync_chunks AS c JOIN bulk_sync_jobs AS j ON j.job_id = c.job_id WHERE c.state = 'PARKED') AS p`,
   );
   if (row === undefined) throw new Error('a query without a condition answered with nothing');
-  return { open: new Map(Object.entries(row.open) as [JobState, number][]), oldestSeconds: row.oldest, drift: row.drift };
+  return { open: new Map(Object.entries(row.open) as [JobState, number][]), oldestSeconds: row.oldest, retried: row.retried, left: row.left, drift: row.drift };
 }

@@ -12,12 +12,17 @@ const OPEN = ['REQUESTED', 'EXPORTING', 'APPLYING'] as const;
 
 /** The worker's observer for production. */
 export function bulkSyncMetrics(metrics: Metrics, logger: Logger): BulkSyncObserver {
+  metrics.bulkSyncRetries.inc(0);
   return {
     stepped({ jobId, userId, mode }, state, said) {
       if (state === 'DONE' || state === 'FAILED') metrics.bulkSyncJobs.inc({ mode, state: state.toLowerCase() });
       const log = { jobId, userId, mode, ...(said !== null && { said }) };
       if (state === 'FAILED') logger.warn(log, 'a bulk sync has come to nothing; `brx-sync sync show` tells what to do');
       else logger.info(log, `bulk sync ${state.toLowerCase()}`);
+    },
+    retried({ jobId, userId }, chunks) {
+      metrics.bulkSyncRetries.inc(chunks);
+      logger.info({ jobId, userId, chunks }, 'parked chunks of a bulk sync are tried again');
     },
     exportFailed: (userId, said) => logger.warn({ userId, said }, 'an export came to nothing and is tried again'),
     transactionRetried(reason) {
@@ -38,7 +43,7 @@ export function snapshotMetrics(metrics: Metrics, { clock, logger }: { clock: Cl
       for (const outcome of outcomes) metrics.bulkSyncChunks.inc({ outcome });
       for (const each of counts) for (const [kind, count] of Object.entries(each)) metrics.bulkSyncProducts.inc({ kind }, count);
       for (const reason of deadLetters) metrics.dlqRecords.inc({ topic, reason });
-      for (const each of parked) logger.error(each, 'a chunk of a bulk sync is refused by the database and was given up; the others go on');
+      for (const each of parked) logger.error(each, 'a chunk of a bulk sync is refused by the database and was put aside; the others go on');
       metrics.lastEventProcessed.set({ topic }, clock.now() / 1_000);
     },
     transactionRetried(reason) {
@@ -62,13 +67,15 @@ export function watchBulkSync(metrics: Metrics, postgres: Postgres, logger: Logg
     logger,
     what: 'jobs of bulk sync are not counted',
     async read() {
-      const { open, oldestSeconds, drift } = await countBulkSync(postgres.prisma);
+      const { open, oldestSeconds, retried, left, drift } = await countBulkSync(postgres.prisma);
       for (const state of OPEN) metrics.bulkSyncOpen.set({ state: state.toLowerCase() }, open.get(state) ?? 0);
       metrics.bulkSyncOldest.set(oldestSeconds);
+      metrics.bulkSyncParked.set({ next: 'retry' }, retried);
+      metrics.bulkSyncParked.set({ next: 'operator' }, left);
       metrics.driftItems.set(drift);
     },
     unknown() {
-      metrics.bulkSyncOpen.reset();
+      for (const gauge of [metrics.bulkSyncOpen, metrics.bulkSyncParked]) gauge.reset();
       for (const gauge of [metrics.bulkSyncOldest, metrics.driftItems]) gauge.set(Number.NaN);
     },
   });

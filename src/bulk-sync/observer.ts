@@ -8,6 +8,8 @@ export interface BulkSyncObserver {
   stepped(job: { readonly jobId: string; readonly userId: string; readonly mode: Mode }, to: JobState, said: string | null): void;
   /** An export came to nothing; it is tried again. */
   exportFailed(userId: string, said: string): void;
+  /** So many parked chunks of a job are sent again. */
+  retried(job: { readonly jobId: string; readonly userId: string }, chunks: number): void;
   transactionRetried(reason: string): void;
   waiting(error: string): void;
 }

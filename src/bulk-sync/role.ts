@@ -12,6 +12,7 @@ import type { Postgres } from '../platform/postgres/index.ts';
 import { Decoder } from '../records/index.ts';
 import { NOTHING, snapshotHandler, type SnapshotResult } from './handle.ts';
 import type { BulkSyncObserver, SnapshotObserver } from './observer.ts';
+import { pausesOf } from './retries.ts';
 import { BulkSyncWorker } from './worker.ts';
 
 export interface BulkSyncDeps {
@@ -73,6 +74,7 @@ export function createSnapshots({ config: { bulkSync, ingest, orders }, topicPre
     clock,
     catalogue,
     consumerGroup: bulkSync.groupId,
+    pauses: pausesOf(bulkSync.chunkRetries),
     encoder: createEncoder(registry, ['InventoryLevel']),
     inventoryLevels: topicName(topicPrefix, TOPICS.inventoryLevels),
     settleMs: orders.settleMs,

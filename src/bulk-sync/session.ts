@@ -8,7 +8,7 @@ import { derivedUuid } from '../platform/ids.ts';
 import type { Encoder } from '../platform/kafka/index.ts';
 import { lockUsers, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { shrunkFrom } from './believe.ts';
-import { countChunks, insertFindings, takeToSend, type ToSend } from './chunks.sql.ts';
+import { countOpen, insertFindings, takeToSend, type ToSend } from './chunks.sql.ts';
 import { Cut, snapshotProduct } from './cut.ts';
 import { finish } from './finish.ts';
 import { beginExport, endExport, failJob, insertChunk, noteOrdersRead, releaseJob, selectKnown, type Claim, type ClaimedJob } from './jobs.sql.ts';
@@ -54,6 +54,7 @@ export class JobLost extends Error {}
  * Works on a claimed job, from where whoever had it before has left it:
  *
  *   REQUESTED, EXPORTING ── export, kept chunk by chunk, believed? ──► APPLYING ── orders read? chunks sent, a few at a time, until all are over ──► DONE
+ *                                                                                     └── but for parked ones: later again
  *
  * Each step is one transaction under the claim, so that a process that dies, or loses its lease, leaves a job that another can go on with: an export
  * that has not ended is taken anew, one that has is never taken again.
@@ -63,8 +64,9 @@ export async function work(deps: SessionDeps, owner: string, job: ClaimedJob, si
   faultPoint('bulk.after-claim');
   if (job.state !== 'APPLYING' && !(await exportStock(deps, claim, job, signal))) return;
   await waitForOrders(deps, claim, job, signal);
-  await sendChunks(deps, claim, job.userId, signal);
-  if (await deps.transaction((tx) => finish(tx, claim, job, deps.settleMs))) deps.observer.stepped(job, 'DONE', null);
+  const againSeconds = await sendChunks(deps, claim, job, signal);
+  if (againSeconds !== null) await deps.transaction((tx) => releaseJob(tx, claim, { inSeconds: againSeconds, failed: false, said: null }));
+  else if (await deps.transaction((tx) => finish(tx, claim, job, deps.settleMs))) deps.observer.stepped(job, 'DONE', null);
 }
 
 /** Answers whether there is an export to apply. */
@@ -161,25 +163,27 @@ async function waitForOrders(deps: SessionDeps, claim: Claim, { userId, mode, dr
   }
 }
 
-/** Sends chunks as others are applied, until all are over. */
-async function sendChunks(deps: SessionDeps, claim: Claim, userId: string, signal: AbortSignal): Promise<void> {
-  const { postgres, clock, encoder, snapshots } = deps;
+/** Sends chunks as others are applied, until there is nothing to do for any; answers in how many seconds a parked one is tried again, null: all are over. */
+async function sendChunks(deps: SessionDeps, claim: Claim, job: ClaimedJob, signal: AbortSignal): Promise<number | null> {
+  const { postgres, clock, encoder, snapshots, observer } = deps;
   for (let wait = LOOK_MS; ; ) {
     signal.throwIfAborted();
-    const { open } = await deps.one(() => countChunks(postgres.prisma, claim.jobId));
-    if (open === 0) return;
+    const { open, againSeconds } = await deps.one(() => countOpen(postgres.prisma, claim.jobId));
+    if (open === 0) return againSeconds;
     await encoder.prepare();
     const sent = await deps.transaction(async (tx) => {
-      await lockUsers(tx, [userId]);
+      await lockUsers(tx, [job.userId]);
       const chunks = await takeToSend(tx, claim, { window: WINDOW, lostSeconds: LOST_SECONDS });
       await enqueue(tx, chunks.map((chunk) => userMessage(encoder, snapshots, 'InventorySnapshotChunk', recordOf(claim.jobId, chunk))));
-      return chunks.length;
+      return chunks;
     });
-    if (sent > 0) {
+    if (sent.length > 0) {
       faultPoint('bulk.chunks-sent');
       deps.onEnqueued();
     }
-    wait = sent > 0 ? LOOK_MS : Math.min(MOST_LOOK_MS, wait * 1.5);
+    const retried = sent.filter((chunk) => chunk.retried).length;
+    if (retried > 0) observer.retried(job, retried);
+    wait = sent.length > 0 ? LOOK_MS : Math.min(MOST_LOOK_MS, wait * 1.5);
     await clock.sleep(wait, signal);
   }
 }

@@ -1,5 +1,5 @@
 import { type Command, Option } from 'commander';
-import type { Cause, Finding, JobRow, Mode } from '../bulk-sync/index.ts';
+import type { Cause, Finding, JobRow, Mode, ParkedChunk } from '../bulk-sync/index.ts';
 import { BrxError } from '../errors.ts';
 import { systemClock } from '../platform/clock.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
@@ -49,7 +49,7 @@ export function registerSync(program: Command, context: CliContext): void {
     .option('--confirm-shrink', 'believe an export with a tenth fewer products than there were, or less')
     .option('--no-wait', 'ask, and do not watch')
     .option('--reason <text>', 'why, for the record', 'bulk sync')
-    .addHelpText('after', '\nExit code 0 if all came to their end and nothing was parked, 1 if not.')
+    .addHelpText('after', '\nExit code 0 if all came to their end and nothing was parked, 1 if not. What is parked and tried again later is not waited for.')
     .action((users: string[], options: RunOptions) => run(context, users, options));
   sync
     .command('list')
@@ -103,14 +103,17 @@ async function activeSellers({ prisma }: Postgres): Promise<string[]> {
   return (await selectSellers(prisma)).filter(({ status }) => status === 'active').map(({ userId }) => userId);
 }
 
-/** Until all are over; what is interrupted here goes on there. */
+/** Nothing is left of it but parked chunks that are tried again later. */
+const isRetrying = ({ nextTryAt, chunks, done, parked }: JobRow): boolean => nextTryAt !== null && done + parked === chunks;
+
+/** Until all are over, or only try again what was parked; what is interrupted here goes on there. */
 async function watch(context: CliContext, { prisma }: Postgres, jobIds: readonly string[]): Promise<JobRow[]> {
   const { selectJobs } = await import('../bulk-sync/index.ts');
   const since = systemClock.monotonic();
   let told = false;
   for (;;) {
     const jobs = await selectJobs(prisma, jobIds);
-    if (jobs.every(({ endedAt }) => endedAt !== null)) return jobs;
+    if (jobs.every((job) => job.endedAt !== null || isRetrying(job))) return jobs;
     context.out.progress(progressOf(jobs, systemClock.now()));
     if (!told && systemClock.monotonic() - since > 15_000 && jobs.every(({ state, leased }) => state === 'REQUESTED' && !leased)) {
       told = true;
@@ -125,6 +128,7 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
   const sum = (of: (job: JobRow) => number): number => jobs.reduce((total, job) => total + of(job), 0);
   const [chunks, over, parked] = [sum((job) => job.chunks ?? 0), sum((job) => job.done + job.parked), sum((job) => job.parked)];
   const exporting = jobs.filter(({ state }) => state === 'EXPORTING').length;
+  const next = jobs.length === 1 && jobs.every(isRetrying) ? (jobs[0]?.nextTryAt ?? null) : null;
   const begun = Math.min(...jobs.flatMap(({ applyingAt }) => (applyingAt === null ? [] : [applyingAt.getTime()])));
   const products = sum(({ created, adopted, linked, pushed, drifted, left, same }) => created + adopted + linked + pushed + drifted + left + same);
   const seconds = (now - begun) / 1_000;
@@ -132,7 +136,7 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
     ...(jobs.length > 1 ? [`${formatCount(jobs.filter(({ endedAt }) => endedAt !== null).length)} of ${formatCount(jobs.length)} sellers`] : []),
     ...(exporting > 0 ? [`${jobs.length > 1 ? `${formatCount(exporting)} ` : ''}reading CardTrader’s export`] : []),
     ...(chunks > 0 ? [`chunks ${formatCount(over)} of ${formatCount(chunks)}${parked > 0 ? `, ${formatCount(parked)} parked` : ''}`] : []),
-    ...(over > 0 && seconds > 0 ? [`${formatCount(Math.round(products / seconds))} products/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
+    ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${formatCount(Math.round(products / seconds))} products/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
   ].join(' · ') || 'waiting for a dispatcher';
 }
 
@@ -155,11 +159,19 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
     out.line(`  ${formatCount(job.products ?? 0)} products in ${formatCount(job.chunks)} chunks: ${formatCount(job.done)} done, ${formatCount(job.parked)} parked${(job.unread ?? 0) > 0 ? `; ${formatCount(job.unread ?? 0)} entries could not be read` : ''}`);
     out.line(`  created ${formatCount(job.created)}, adopted ${formatCount(job.adopted)}, linked ${formatCount(job.linked)}, pushed ${formatCount(job.pushed)}, drifted ${formatCount(job.drifted)}, left alone ${formatCount(job.left)}, the same ${formatCount(job.same)}, unmapped ${formatCount(job.unmapped)}`);
   }
-  for (const { chunk, products, reason } of parked) out.line(`  chunk ${chunk} (${formatCount(products)} products) is parked: ${printable(reason)}`);
+  for (const chunk of parked) out.line(`  ${parkedWords(chunk)}`);
+  if (isRetrying(job)) out.line('  the next `brx-sync sync` of the seller takes its place; `brx-sync sync cancel` ends it');
   for (const { kind, cause, count } of totals) out.line(`  ${formatCount(count)} ${kind}: ${CAUSES[cause]}`);
   for (const finding of findings) out.line(`    ${findingWords(finding)}`);
   if (findings.length === limit) out.note(`perhaps more: brx-sync sync show ${job.jobId} --limit ${limit * 10}`);
 }
+
+const parkedWords = ({ chunk, products, reason, retries, nextTryAt }: ParkedChunk): string => {
+  const made = retries === 0 ? '' : `tried again ${retries === 1 ? 'once' : `${retries} times`}, `;
+  return `chunk ${chunk} (${formatCount(products)} products) is parked; ${made}${nextTryAt === null ? 'not tried again by itself' : `next try at ${utc(nextTryAt)}`}: ${printable(reason)}`;
+};
+
+const utc = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
 const findingWords = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding & { cause: Cause }): string =>
   [

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cancelSync, CAUSES, countFindings, fixOf, FIXES, JOB_STATES, MODE_NAMES, PROBLEMS, REMEDIES, requestSync, selectDrift, selectFindings, selectJobs, selectNewestJobs, selectParkedChunks, type DriftRow, type Finding, type JobRow } from '../../bulk-sync/index.ts';
+import { cancelSync, CAUSES, countFindings, fixOf, FIXES, JOB_STATES, MODE_NAMES, PROBLEMS, REMEDIES, requestSync, selectDrift, selectFindings, selectJobs, selectNewestJobs, selectParkedChunks, type DriftRow, type Finding, type JobRow, type ParkedChunk } from '../../bulk-sync/index.ts';
 import { id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
 import { Problem } from '../problems.ts';
@@ -28,6 +28,7 @@ const sync = z.object({
   is_worked_on: z.boolean().meta({ description: 'a dispatcher is at work on it' }),
   problem: z.object({ code: z.string(), detail: z.string(), remedy: z.string() }).nullable().meta({ description: 'why it has failed' }),
   chunks: z.object({ all: count.nullable(), done: count, parked: count }),
+  next_try_at: time.nullable().meta({ description: 'when the first of the parked chunks is tried again by itself; a job with nothing else left does not stand in the way of another one' }),
   products: count.nullable(),
   products_per_second: z.number().nullable().meta({ description: 'of one that is applied' }),
   seconds_left: z.number().nullable(),
@@ -45,7 +46,7 @@ const finding = z.object({ kind: z.string(), cause: z.string(), means: z.string(
 const syncDetail = sync.extend({
   causes: z.array(z.object({ kind: z.string(), cause: z.string(), means: z.string(), count })),
   findings: z.array(finding).meta({ description: 'the first ones' }),
-  parked_chunks: z.array(z.object({ chunk: z.int(), products: count, tries: count, reason: z.string() })),
+  parked_chunks: z.array(z.object({ chunk: z.int(), products: count, tries: count, reason: z.string(), retries: count.meta({ description: 'how often it was sent again by itself' }), next_try_at: time.nullable().meta({ description: 'null: not by itself' }) })),
 });
 const drift = z.object({
   subject: z.string(),
@@ -149,7 +150,7 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       async handle({ params: { job: jobId }, query: { limit: most } }) {
         const found = await jobOf(jobId);
         const [causes, findings, parked] = [await countFindings(postgres.prisma, jobId), await selectFindings(postgres.prisma, jobId, most), await selectParkedChunks(postgres.prisma, jobId)];
-        return { body: { ...told(found), causes: causes.map((each) => ({ ...each, means: CAUSES[each.cause] })), findings: findings.map(findingOf), parked_chunks: parked } };
+        return { body: { ...told(found), causes: causes.map((each) => ({ ...each, means: CAUSES[each.cause] })), findings: findings.map(findingOf), parked_chunks: parked.map(parkedOf) } };
       },
     }),
     route({
@@ -189,6 +190,7 @@ function syncOf(row: JobRow, now: number): z.input<typeof sync> {
     ended_at: toText(row.endedAt),
     problem: problem === null ? null : { code: problem, detail: row.said === null ? PROBLEMS[problem] : `${PROBLEMS[problem]}: ${row.said}`, remedy: REMEDIES[problem] },
     chunks: { all: row.chunks, done: row.done, parked: row.parked },
+    next_try_at: toText(row.nextTryAt),
     products: row.products,
     ...paceOf(row, now),
     unread: row.unread,
@@ -206,9 +208,11 @@ function syncOf(row: JobRow, now: number): z.input<typeof sync> {
 /** Chunks are about equally large. */
 function paceOf({ state, applyingAt, chunks, done, parked: failed, created, adopted, linked, pushed, drifted, left, same }: JobRow, now: number): { products_per_second: number | null; seconds_left: number | null } {
   const [over, seconds] = [done + failed, applyingAt === null ? 0 : (now - applyingAt.getTime()) / 1_000];
-  if (state !== 'APPLYING' || chunks === null || over === 0 || seconds <= 0) return { products_per_second: null, seconds_left: null };
+  if (state !== 'APPLYING' || chunks === null || over === 0 || over === chunks || seconds <= 0) return { products_per_second: null, seconds_left: null };
   return { products_per_second: (created + adopted + linked + pushed + drifted + left + same) / seconds, seconds_left: ((chunks - over) * seconds) / over };
 }
+
+const parkedOf = ({ chunk, products, tries, reason, retries, nextTryAt }: ParkedChunk) => ({ chunk, products, tries, reason, retries, next_try_at: toText(nextTryAt) });
 
 const findingOf = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding): z.input<typeof finding> => ({ kind, cause, means: CAUSES[cause], product_id: productId, item_id: itemId, here: ours, there: theirs, name });
 

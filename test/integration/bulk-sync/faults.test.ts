@@ -9,7 +9,7 @@ let world: MarketplaceWorld;
 let bulk: BulkWorld;
 
 beforeAll(async () => {
-  world = await createMarketplaceWorld({ env: BULK });
+  world = await createMarketplaceWorld({ env: { ...BULK, BRX_BULK_SYNC_CHUNK_RETRIES: '0' } });
   bulk = bulkWorld(world);
   await world.startAll();
 });
