@@ -11,7 +11,7 @@ const MODES = [
 const seconds = (n) => (n < 90 ? `${Math.ceil(n)} s` : `${Math.round(n / 60)} min`);
 /** Nothing is left of it but parked chunks that are tried again later. */
 const isRetrying = ({ next_try_at: next, chunks }) => next !== null && chunks.done + chunks.parked === chunks.all;
-const stateBadge = (job) => [badge(isRetrying(job) || (job.state === 'DONE' && job.chunks.parked > 0) ? 'warn' : (LEVEL[job.state] ?? 'unknown'), isRetrying(job) ? 'tries again later' : WORDS[job.state]), job.problem !== null && ` ${job.problem.code.replaceAll('_', ' ')}`];
+const stateBadge = (job) => [badge(isRetrying(job) || (job.state === 'DONE' && job.chunks.parked > 0) ? 'warn' : (LEVEL[job.state] ?? 'unknown'), isRetrying(job) ? 'tries again later' : WORDS[job.state]), job.waits !== null && [' ', badge('warn', `waits for ${job.waits.means}`)], job.problem !== null && ` ${job.problem.code.replaceAll('_', ' ')}`];
 const modeOf = ({ mode, dry_run: dry, scheduled }) => `${mode}${dry ? ', dry run' : ''}${scheduled ? ', of the night' : ''}`;
 
 function progress({ chunks, state }) {
@@ -82,6 +82,7 @@ export const sync = {
       found.dry_run && el('p', { class: 'notice unknown' }, badge('unknown', 'dry run'), ' It tells what would come of it; no stock is written.'),
       problem !== null && el('div', { class: 'notice bad' }, badge('bad', problem.code.replaceAll('_', ' ')), el('p', {}, problem.detail), el('p', { class: 'remedy' }, 'What to do: ', prose(problem.remedy))),
       !over && found.state === 'REQUESTED' && !found.is_worked_on && el('p', { class: 'notice warn' }, badge('warn', 'waits'), ' Nobody is at work on it: a process with the role dispatcher must run.'),
+      found.waits !== null && el('p', { class: 'notice warn' }, badge('warn', 'waits'), ` ${found.waits.chunks.length === 1 ? 'Chunk' : 'Chunks'} ${found.waits.chunks.join(', ')} for ${found.waits.means} since `, time(found.waits.since), `: ${found.waits.detail ?? ''}. It goes on by itself.`),
       terms([
         ['what', modeOf(found)],
         ['asked for', ['by ', found.asked_by, ', ', time(found.asked_at)]],
@@ -89,6 +90,7 @@ export const sync = {
         ['ended', found.ended_at === null ? 'no' : time(found.ended_at)],
         ['chunks', progress(found)],
         ['pace', over || isRetrying(found) ? undefined : pace(found) || 'not known yet'],
+        ['on their way since', found.on_their_way_since === null ? undefined : time(found.on_their_way_since)],
         ['tried again', found.next_try_at === null ? undefined : time(found.next_try_at)],
         ['products', found.products === null ? 'not known yet' : number(found.products)],
         ['could not be read', found.unread === null ? undefined : found.unread],

@@ -22,10 +22,15 @@ CREATE TABLE bulk_sync_chunks (
   products text,
   next_try_at timestamp with time zone,
   retries integer DEFAULT 0 NOT NULL,
+  waits_since timestamp with time zone,
+  waits_for text,
+  waits_said text,
   CONSTRAINT bulk_sync_chunks_pkey PRIMARY KEY (job_id, chunk),
   CONSTRAINT bulk_sync_chunks_next_try_of_parked CHECK (((next_try_at IS NULL) OR (state = 'PARKED'::text))),
   CONSTRAINT bulk_sync_chunks_products_kept CHECK (((products IS NULL) = (state = 'DONE'::text))),
-  CONSTRAINT bulk_sync_chunks_state_known CHECK ((state = ANY (ARRAY['WAITING'::text, 'SENT'::text, 'DONE'::text, 'PARKED'::text])))
+  CONSTRAINT bulk_sync_chunks_state_known CHECK ((state = ANY (ARRAY['WAITING'::text, 'SENT'::text, 'DONE'::text, 'PARKED'::text]))),
+  CONSTRAINT bulk_sync_chunks_waits_known CHECK ((waits_for = 'catalogue'::text)),
+  CONSTRAINT bulk_sync_chunks_waits_since CHECK (((waits_for IS NULL) = (waits_since IS NULL)))
 );
 
 CREATE TABLE bulk_sync_findings (
@@ -656,6 +661,9 @@ COMMENT ON COLUMN bulk_sync_chunks.reason IS 'why it is parked';
 COMMENT ON COLUMN bulk_sync_chunks.products IS 'JSON, as they were exported, until they are applied';
 COMMENT ON COLUMN bulk_sync_chunks.next_try_at IS 'of a parked one: when it is sent again, if its job is still open then; null: never';
 COMMENT ON COLUMN bulk_sync_chunks.retries IS 'how often it was sent again after it was parked';
+COMMENT ON COLUMN bulk_sync_chunks.waits_since IS 'since when it has been away, by this chunk';
+COMMENT ON COLUMN bulk_sync_chunks.waits_for IS 'what was away when it was last tried to apply it; null: nothing, or it is over';
+COMMENT ON COLUMN bulk_sync_chunks.waits_said IS 'the error';
 COMMENT ON TABLE bulk_sync_findings IS 'what a job did and found item by item; of a large one the first ten thousand';
 COMMENT ON COLUMN bulk_sync_jobs.due_at IS 'when a dispatcher has something to do for it; null exactly when it is over';
 COMMENT ON COLUMN bulk_sync_jobs.exported_at IS 'our clock before the export was asked for: what has changed here since is left alone';

@@ -1,5 +1,5 @@
 import { intArray, textArray, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
-import type { Cause, Counts, Finding, Mode } from './job.ts';
+import type { Cause, Counts, Finding, Mode, WaitsFor } from './job.ts';
 import type { Claim } from './jobs.sql.ts';
 
 /** A chunk to be sent. */
@@ -89,10 +89,23 @@ export async function selectSpooled(database: Database, { jobId, chunk, eventId 
   return row?.products;
 }
 
+/** Keeps for what a chunk that is on its way waits; written only where that is something new, however often it is tried. */
+export async function noteWaiting(tx: Transaction, { jobId, chunk, eventId }: { jobId: string; chunk: number; eventId: string }, { waitsFor, said }: { waitsFor: WaitsFor; said: string }): Promise<void> {
+  await tx.$executeRawUnsafe(
+    `UPDATE bulk_sync_chunks SET waits_for = $4, waits_said = $5, waits_since = CASE WHEN waits_for = $4 THEN waits_since ELSE now() END
+      WHERE job_id = $1::uuid AND chunk = $2::int AND event_id = $3::uuid AND state = 'SENT' AND (waits_for IS DISTINCT FROM $4 OR waits_said IS DISTINCT FROM $5)`,
+    jobId,
+    chunk,
+    eventId,
+    waitsFor,
+    said,
+  );
+}
+
 /** The chunk is applied. */
 export async function endChunk(tx: Transaction, { jobId, chunk }: Pick<ArrivedChunk, 'jobId' | 'chunk'>, counts: Counts): Promise<void> {
   await tx.$executeRawUnsafe(
-    `UPDATE bulk_sync_chunks SET state = 'DONE', ended_at = now(), products = NULL, tries = tries + 1, reason = NULL,
+    `UPDATE bulk_sync_chunks SET state = 'DONE', ended_at = now(), products = NULL, tries = tries + 1, reason = NULL, waits_for = NULL, waits_said = NULL, waits_since = NULL,
             created = $3::int, adopted = $4::int, linked = $5::int, pushed = $6::int, drifted = $7::int, left_alone = $8::int, same = $9::int, unmapped = $10::int
       WHERE job_id = $1::uuid AND chunk = $2::int`,
     jobId,
@@ -114,7 +127,8 @@ export async function endChunk(tx: Transaction, { jobId, chunk }: Pick<ArrivedCh
  */
 export async function parkChunk(tx: Transaction, { jobId, chunk, eventId }: { jobId: string; chunk: number; eventId: string }, { tries, reason, pauses }: { tries: number; reason: string; pauses: readonly number[] }): Promise<boolean> {
   const parked = await tx.$executeRawUnsafe(
-    `UPDATE bulk_sync_chunks SET state = 'PARKED', ended_at = now(), tries = tries + $5::int, reason = $4, next_try_at = now() + make_interval(secs => ($6::float8[])[retries + 1])
+    `UPDATE bulk_sync_chunks SET state = 'PARKED', ended_at = now(), tries = tries + $5::int, reason = $4, next_try_at = now() + make_interval(secs => ($6::float8[])[retries + 1]),
+            waits_for = NULL, waits_said = NULL, waits_since = NULL
       WHERE job_id = $1::uuid AND chunk = $2::int AND event_id = $3::uuid AND state = 'SENT'`,
     jobId,
     chunk,

@@ -8,7 +8,7 @@ import { DatabaseFailure, inTransaction, lockUsers, toBrxError, type Postgres } 
 import { oneAtATime } from '../platform/together.ts';
 import { buryDeadLetters, type DeadEntry, type DeadLetterReason, type Decoder, type EventEntry } from '../records/index.ts';
 import { applyChunk, chunkKey, type AppliedChunk, type ApplyContext, type PreparedChunk } from './apply.ts';
-import { parkChunk, selectSpooled } from './chunks.sql.ts';
+import { noteWaiting, parkChunk, selectSpooled } from './chunks.sql.ts';
 import type { Counts } from './job.ts';
 
 export interface SnapshotDeps extends Pick<ApplyContext, 'encoder' | 'inventoryLevels' | 'settleMs'> {
@@ -70,7 +70,7 @@ type Handled = Pick<SnapshotResult, 'counts' | 'parked' | 'enqueued' | 'operatio
 async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) => Promise<T>, record: InventorySnapshotChunk): Promise<Handled> {
   const { postgres, clock, encoder, inventoryLevels, settleMs, pauses, onRetry } = deps;
   const nothing = { counts: [], parked: [], enqueued: 0, operations: 0 };
-  const prepared = await one(() => selectSpooled(postgres.prisma, chunkKey(record))).then((spooled) => prepare(deps, record, spooled), passOn);
+  const prepared = await one(() => selectSpooled(postgres.prisma, chunkKey(record))).then((spooled) => prepare(deps, one, record, spooled), passOn);
   if (prepared === undefined) return { ...nothing, outcome: 'over' };
   for (let tries = 1; ; tries += 1) {
     const applied = await one(() => inTransaction(postgres, (tx) => applyChunk(tx, prepared, { encoder, inventoryLevels, settleMs, now: clock.now() }), { onRetry })).catch(refusal);
@@ -80,7 +80,7 @@ async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) 
       await clock.sleep(FIRST_AGAIN_MS * 2 ** tries * (0.5 + clock.random() / 2));
       continue;
     }
-    const reason = `${applied.kind}: ${applied.message}`.replaceAll('\0', '').slice(0, 500);
+    const reason = storable(`${applied.kind}: ${applied.message}`);
     const parked = await one(() =>
       inTransaction(
         postgres,
@@ -97,13 +97,18 @@ async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) 
 
 const summary = ({ counts, enqueued, operations }: AppliedChunk): Pick<Handled, 'counts' | 'enqueued' | 'operations'> => ({ counts: [counts], enqueued, operations });
 
-/** Prints are looked up before the transaction: a catalogue that is slow or away holds no lane. */
-async function prepare({ catalogue }: SnapshotDeps, record: InventorySnapshotChunk, spooled: string | undefined): Promise<PreparedChunk | undefined> {
+/** Prints are looked up before the transaction: a catalogue that is slow or away holds no lane. That it is waited for is kept with the chunk, for whoever asks why nothing happens. */
+async function prepare({ postgres, catalogue, onRetry }: SnapshotDeps, one: <T>(work: () => Promise<T>) => Promise<T>, record: InventorySnapshotChunk, spooled: string | undefined): Promise<PreparedChunk | undefined> {
   if (spooled === undefined) return undefined;
   const products = JSON.parse(spooled) as RemoteProduct[];
-  const prints: ReadonlyMap<number, Mapping> | undefined = await catalogue?.lookup(new Set(record.products.map((product) => product.blueprint_id)));
+  const prints: ReadonlyMap<number, Mapping> | undefined = await catalogue?.lookup(new Set(record.products.map((product) => product.blueprint_id))).catch(async (error: unknown) => {
+    if (error instanceof BrxError && error.retryable) await one(() => inTransaction(postgres, (tx) => noteWaiting(tx, chunkKey(record), { waitsFor: 'catalogue', said: storable(error.message) }), { onRetry })).catch(passOn);
+    throw error;
+  });
   return { record, exported: new Map(products.map((product) => [product.id, product])), prints };
 }
+
+const storable = (text: string): string => text.replaceAll('\0', '').slice(0, 500);
 
 /** What this chunk alone may be guilty of, as a value; everything else is thrown. */
 function refusal(error: unknown): DatabaseFailure {

@@ -2,7 +2,7 @@
 export { countFindings, selectFindings, selectParkedChunks, type ParkedChunk } from './chunks.sql.ts';
 export { selectDrift, type DriftRow } from './drift.sql.ts';
 export { applyFixes, fixOf, FIXES, type Fix, type Fixed } from './fix.ts';
-export { CAUSES, JOB_STATES, MODE_NAMES, MODES, PROBLEMS, REMEDIES, type Cause, type Finding, type Mode, type Problem } from './job.ts';
+export { CAUSES, JOB_STATES, MODE_NAMES, MODES, PROBLEMS, REMEDIES, WAITS, type Cause, type Finding, type Mode, type Problem, type WaitsFor } from './job.ts';
 export { selectJobs, selectNewestJobs, type JobRow } from './jobs.sql.ts';
 export { bulkSyncMetrics, snapshotMetrics, watchBulkSync } from './metrics.ts';
 export { cancelSync, requestSync } from './request.ts';

@@ -31,6 +31,12 @@ export const REMEDIES: Readonly<Record<Problem, string>> = {
   too_large: 'nothing can be done without a change of the program',
 };
 
+/** What a chunk that is on its way may wait for. */
+export const WAITS = {
+  catalogue: 'the catalogue (MySQL)',
+} as const;
+export type WaitsFor = keyof typeof WAITS;
+
 /** What became of a product of the export. */
 export const KINDS = ['created', 'adopted', 'linked', 'pushed', 'drifted', 'left', 'same'] as const;
 export type Kind = (typeof KINDS)[number];

@@ -1,5 +1,5 @@
 import { nameStatement, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
-import type { JobState, Mode, Problem } from './job.ts';
+import type { JobState, Mode, Problem, WaitsFor } from './job.ts';
 
 /** What is asked for. */
 export interface Request {
@@ -54,6 +54,13 @@ export interface JobRow {
   readonly parked: number;
   /** When the first of the parked ones is tried again; null: none is. */
   readonly nextTryAt: Date | null;
+  /** Since when the oldest chunk that was sent and is not over is on its way. */
+  readonly sentAt: Date | null;
+  /** Chunks on their way that wait, for what, since when, and what that has said last. */
+  readonly waiting: readonly number[];
+  readonly waitsFor: WaitsFor | null;
+  readonly waitsSaid: string | null;
+  readonly waitsSince: Date | null;
   readonly ordersRead: boolean;
   readonly created: number;
   readonly adopted: number;
@@ -65,10 +72,16 @@ export interface JobRow {
   readonly unmapped: number;
 }
 
+/** Of a job that is over nobody waits for anything. */
+const WAITS = 'waits_for IS NOT NULL AND j.due_at IS NOT NULL';
+
 const JOBS = `SELECT j.job_id AS "jobId", j.user_id AS "userId", j.mode, j.state, j.dry_run AS "dryRun", j.scheduled, j.asked_by AS "askedBy", j.asked_at AS "askedAt", j.exported_at AS "exportedAt",
        j.applying_at AS "applyingAt", j.ended_at AS "endedAt", coalesce(j.lease_until > now(), false) AS leased, j.problem, j.said, j.products, j.unread, j.chunks, j.orders_read AS "ordersRead", c.*
   FROM bulk_sync_jobs AS j
  CROSS JOIN LATERAL (SELECT (count(*) FILTER (WHERE state = 'DONE'))::int AS done, (count(*) FILTER (WHERE state = 'PARKED'))::int AS parked, CASE WHEN j.due_at IS NOT NULL THEN min(next_try_at) END AS "nextTryAt",
+                            CASE WHEN j.due_at IS NOT NULL THEN min(sent_at) FILTER (WHERE state = 'SENT') END AS "sentAt",
+                            coalesce(array_agg(chunk ORDER BY chunk) FILTER (WHERE ${WAITS}), '{}') AS waiting, min(waits_for) FILTER (WHERE ${WAITS}) AS "waitsFor", min(waits_since) FILTER (WHERE ${WAITS}) AS "waitsSince",
+                            (array_agg(waits_said ORDER BY waits_since, chunk) FILTER (WHERE ${WAITS}))[1] AS "waitsSaid",
                             coalesce(sum(created), 0)::int AS created, coalesce(sum(adopted), 0)::int AS adopted, coalesce(sum(linked), 0)::int AS linked, coalesce(sum(pushed), 0)::int AS pushed,
                             coalesce(sum(drifted), 0)::int AS drifted, coalesce(sum(left_alone), 0)::int AS left, coalesce(sum(same), 0)::int AS same, coalesce(sum(unmapped), 0)::int AS unmapped
                        FROM bulk_sync_chunks WHERE job_id = j.job_id) AS c`;

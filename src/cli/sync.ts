@@ -11,6 +11,8 @@ import { formatCount, formatSeconds, printable } from './output.ts';
 
 const MODES = ['report', 'adopt-remote', 'push-local'] as const satisfies readonly Mode[];
 const LOOK_MS = 500;
+/** A chunk takes seconds. */
+const LONG_MS = 60_000;
 const SHOWN = 10;
 const DEFAULT_LIMIT = 20;
 
@@ -128,6 +130,7 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
   const sum = (of: (job: JobRow) => number): number => jobs.reduce((total, job) => total + of(job), 0);
   const [chunks, over, parked] = [sum((job) => job.chunks ?? 0), sum((job) => job.done + job.parked), sum((job) => job.parked)];
   const exporting = jobs.filter(({ state }) => state === 'EXPORTING').length;
+  const waiting = sum((job) => job.waiting.length);
   const next = jobs.length === 1 && jobs.every(isRetrying) ? (jobs[0]?.nextTryAt ?? null) : null;
   const begun = Math.min(...jobs.flatMap(({ applyingAt }) => (applyingAt === null ? [] : [applyingAt.getTime()])));
   const products = sum(({ created, adopted, linked, pushed, drifted, left, same }) => created + adopted + linked + pushed + drifted + left + same);
@@ -136,13 +139,14 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
     ...(jobs.length > 1 ? [`${formatCount(jobs.filter(({ endedAt }) => endedAt !== null).length)} of ${formatCount(jobs.length)} sellers`] : []),
     ...(exporting > 0 ? [`${jobs.length > 1 ? `${formatCount(exporting)} ` : ''}reading CardTrader’s export`] : []),
     ...(chunks > 0 ? [`chunks ${formatCount(over)} of ${formatCount(chunks)}${parked > 0 ? `, ${formatCount(parked)} parked` : ''}`] : []),
+    ...(waiting > 0 ? [`${formatCount(waiting)} ${waiting === 1 ? 'waits' : 'wait'} for the ${jobs.find(({ waitsFor }) => waitsFor !== null)?.waitsFor}`] : []),
     ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${formatCount(Math.round(products / seconds))} products/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
   ].join(' · ') || 'waiting for a dispatcher';
 }
 
 async function report(context: CliContext, job: JobRow, limit: number): Promise<void> {
   const { out } = context;
-  const { CAUSES, countFindings, PROBLEMS, REMEDIES, selectFindings, selectParkedChunks } = await import('../bulk-sync/index.ts');
+  const { CAUSES, countFindings, PROBLEMS, REMEDIES, selectFindings, selectParkedChunks, WAITS } = await import('../bulk-sync/index.ts');
   const { totals, findings, parked } = await withPostgres(context, async ({ prisma }) => ({
     totals: await countFindings(prisma, job.jobId),
     findings: await selectFindings(prisma, job.jobId, limit),
@@ -159,6 +163,11 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
     out.line(`  ${formatCount(job.products ?? 0)} products in ${formatCount(job.chunks)} chunks: ${formatCount(job.done)} done, ${formatCount(job.parked)} parked${(job.unread ?? 0) > 0 ? `; ${formatCount(job.unread ?? 0)} entries could not be read` : ''}`);
     out.line(`  created ${formatCount(job.created)}, adopted ${formatCount(job.adopted)}, linked ${formatCount(job.linked)}, pushed ${formatCount(job.pushed)}, drifted ${formatCount(job.drifted)}, left alone ${formatCount(job.left)}, the same ${formatCount(job.same)}, unmapped ${formatCount(job.unmapped)}`);
   }
+  if (job.waitsFor !== null && job.waitsSince !== null) {
+    const chunks = job.waiting.length === 1 ? `chunk ${job.waiting[0]} waits` : `chunks ${job.waiting.join(', ')} wait`;
+    out.line(`  ${out.paint('yellow', `${chunks} for ${WAITS[job.waitsFor]} since ${utc(job.waitsSince)}`)}: ${printable(job.waitsSaid ?? '')}`);
+  }
+  else if (job.sentAt !== null && systemClock.now() - job.sentAt.getTime() > LONG_MS) out.line(`  chunks are on their way since ${utc(job.sentAt)}: a process with the role relay publishes them, one with the role ingest applies them; \`brx-sync lag\` tells how far that is`);
   for (const chunk of parked) out.line(`  ${parkedWords(chunk)}`);
   if (isRetrying(job)) out.line('  the next `brx-sync sync` of the seller takes its place; `brx-sync sync cancel` ends it');
   for (const { kind, cause, count } of totals) out.line(`  ${formatCount(count)} ${kind}: ${CAUSES[cause]}`);
@@ -188,7 +197,7 @@ async function list(context: CliContext, user: string | undefined, limit: number
   out.json(jobs);
   if (jobs.length === 0) return out.line('there was none yet');
   out.table(
-    jobs.map((job) => ({ job: job.jobId, user: job.userId, mode: `${job.mode}${job.dryRun ? ' (dry)' : ''}`, state: `${job.state.toLowerCase()}${job.problem === null ? '' : ` (${job.problem})`}`, asked: job.askedAt.toISOString().slice(0, 19).replace('T', ' '), chunks: job.chunks === null ? '' : `${job.done + job.parked}/${job.chunks}`, parked: job.parked === 0 ? '' : job.parked, drifted: job.drifted === 0 ? '' : job.drifted })),
+    jobs.map((job) => ({ job: job.jobId, user: job.userId, mode: `${job.mode}${job.dryRun ? ' (dry)' : ''}`, state: `${job.state.toLowerCase()}${job.problem !== null ? ` (${job.problem})` : job.waitsFor !== null ? ` (waits: ${job.waitsFor})` : ''}`, asked: job.askedAt.toISOString().slice(0, 19).replace('T', ' '), chunks: job.chunks === null ? '' : `${job.done + job.parked}/${job.chunks}`, parked: job.parked === 0 ? '' : job.parked, drifted: job.drifted === 0 ? '' : job.drifted })),
     [{ key: 'job' }, { key: 'user' }, { key: 'mode' }, { key: 'state' }, { key: 'asked', title: 'asked (UTC)' }, { key: 'chunks', align: 'right' }, { key: 'parked', align: 'right' }, { key: 'drifted', align: 'right' }],
   );
 }

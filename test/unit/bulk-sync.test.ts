@@ -163,7 +163,7 @@ describe('the window of a night', () => {
 });
 
 test('progress: sellers, chunks, rate, what is left', () => {
-  const job: JobRow = { jobId: 'j', userId: 'u', mode: 'report', state: 'APPLYING', dryRun: false, scheduled: false, askedBy: 'w', askedAt: new Date(0), exportedAt: null, applyingAt: new Date(10_000), endedAt: null, leased: true, problem: null, said: null, products: 2_000, unread: 0, chunks: 4, done: 1, parked: 1, nextTryAt: null, ordersRead: true, created: 0, adopted: 0, linked: 0, pushed: 0, drifted: 0, left: 0, same: 1_000, unmapped: 0 };
+  const job: JobRow = { jobId: 'j', userId: 'u', mode: 'report', state: 'APPLYING', dryRun: false, scheduled: false, askedBy: 'w', askedAt: new Date(0), exportedAt: null, applyingAt: new Date(10_000), endedAt: null, leased: true, problem: null, said: null, products: 2_000, unread: 0, chunks: 4, done: 1, parked: 1, nextTryAt: null, sentAt: null, waiting: [], waitsFor: null, waitsSaid: null, waitsSince: null, ordersRead: true, created: 0, adopted: 0, linked: 0, pushed: 0, drifted: 0, left: 0, same: 1_000, unmapped: 0 };
   expect(progressOf([job], 20_000)).toBe('chunks 2 of 4, 1 parked · 100 products/s · 10 s left');
   expect(progressOf([{ ...job, state: 'REQUESTED', applyingAt: null, chunks: null, done: 0, parked: 0 }], 20_000)).toBe('waiting for a dispatcher');
   expect(progressOf([job, { ...job, state: 'DONE', endedAt: new Date(1) }, { ...job, state: 'EXPORTING', chunks: null, done: 0, parked: 0 }], 20_000)).toContain('1 of 3 sellers · 1 reading');
@@ -175,6 +175,6 @@ test('a parked chunk is tried again soon at first, then hourly, so often as is s
 });
 
 test('progress of a job that only waits to try parked chunks again', () => {
-  const job = { state: 'APPLYING', chunks: 4, done: 3, parked: 1, applyingAt: new Date(10_000), endedAt: null, nextTryAt: new Date(80_000) } as JobRow;
+  const job = { state: 'APPLYING', chunks: 4, done: 3, parked: 1, waiting: [], applyingAt: new Date(10_000), endedAt: null, nextTryAt: new Date(80_000) } as unknown as JobRow;
   expect(progressOf([job], 20_000)).toBe('chunks 4 of 4, 1 parked · parked ones are tried again in 1 min 0 s');
 });

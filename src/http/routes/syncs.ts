@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { cancelSync, CAUSES, countFindings, fixOf, FIXES, JOB_STATES, MODE_NAMES, PROBLEMS, REMEDIES, requestSync, selectDrift, selectFindings, selectJobs, selectNewestJobs, selectParkedChunks, type DriftRow, type Finding, type JobRow, type ParkedChunk } from '../../bulk-sync/index.ts';
+import { cancelSync, CAUSES, countFindings, fixOf, FIXES, JOB_STATES, MODE_NAMES, PROBLEMS, REMEDIES, requestSync, selectDrift, selectFindings, selectJobs, selectNewestJobs, selectParkedChunks, WAITS, type DriftRow, type Finding, type JobRow, type ParkedChunk } from '../../bulk-sync/index.ts';
 import { id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
 import { Problem } from '../problems.ts';
@@ -28,6 +28,8 @@ const sync = z.object({
   is_worked_on: z.boolean().meta({ description: 'a dispatcher is at work on it' }),
   problem: z.object({ code: z.string(), detail: z.string(), remedy: z.string() }).nullable().meta({ description: 'why it has failed' }),
   chunks: z.object({ all: count.nullable(), done: count, parked: count }),
+  on_their_way_since: time.nullable().meta({ description: 'since when the oldest chunk that was sent to be applied is not over' }),
+  waits: z.object({ for: z.enum(Object.keys(WAITS) as (keyof typeof WAITS)[]), means: z.string(), detail: z.string().nullable().meta({ description: 'what it said last' }), since: time, chunks: z.array(z.int()) }).nullable().meta({ description: 'what chunks that are on their way wait for' }),
   next_try_at: time.nullable().meta({ description: 'when the first of the parked chunks is tried again by itself; a job with nothing else left does not stand in the way of another one' }),
   products: count.nullable(),
   products_per_second: z.number().nullable().meta({ description: 'of one that is applied' }),
@@ -190,6 +192,8 @@ function syncOf(row: JobRow, now: number): z.input<typeof sync> {
     ended_at: toText(row.endedAt),
     problem: problem === null ? null : { code: problem, detail: row.said === null ? PROBLEMS[problem] : `${PROBLEMS[problem]}: ${row.said}`, remedy: REMEDIES[problem] },
     chunks: { all: row.chunks, done: row.done, parked: row.parked },
+    on_their_way_since: toText(row.sentAt),
+    waits: row.waitsFor === null || row.waitsSince === null ? null : { for: row.waitsFor, means: WAITS[row.waitsFor], detail: row.waitsSaid, since: row.waitsSince.toISOString(), chunks: [...row.waiting] },
     next_try_at: toText(row.nextTryAt),
     products: row.products,
     ...paceOf(row, now),

@@ -38,6 +38,9 @@ beforeAll(async () => {
   ({ brx } = commandLine(world.environment));
   fresh = world.simulator.control.blueprints().map(({ id }) => id).filter((id) => id !== KNOWN);
   await database.behind.query('INSERT INTO cards_prints (id, cardtrader_id) VALUES ?', [world.simulator.control.blueprints().map(({ id }, index) => [index + 1, id])]);
+  await world.rows('CREATE TABLE noted (id int GENERATED ALWAYS AS IDENTITY, job_id uuid, chunk int, said text)');
+  await world.rows('CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO noted (job_id, chunk, said) VALUES (NEW.job_id, NEW.chunk, NEW.waits_said); RETURN NEW; END $$');
+  await world.rows('CREATE TRIGGER note AFTER UPDATE OF waits_said ON bulk_sync_chunks FOR EACH ROW WHEN (NEW.waits_said IS NOT NULL) EXECUTE FUNCTION note()');
   url = httpUrl(await world.start(['ingest', 'saga', 'relay', 'dispatcher', 'http']));
 }, 120_000);
 afterAll(async () => {
@@ -61,6 +64,8 @@ async function sellerOf(blueprints: readonly number[]): Promise<Stranger> {
   return { user, sellerId: account.id, products };
 }
 
+/** As the API tells it. */
+const syncOf = async (jobId: string): Promise<{ waits: { for: string; means: string; detail: string | null; since: string; chunks: number[] } | null }> => (await (await fetch(`${url}/syncs/${jobId}`)).json()) as Awaited<ReturnType<typeof syncOf>>;
 const unmapped = async (jobId: string): Promise<[number | null, string][]> => (await bulk.findings(jobId)).filter(({ kind }) => kind === 'unmapped').map(({ productId, cause }) => [productId, cause]);
 const stockOf = ({ products }: Stranger): Map<number, number> => new Map(products.map(({ id, quantity }) => [id, quantity]));
 
@@ -117,6 +122,13 @@ describe('MySQL', () => {
     await until('its chunks are under way', async () => (await look()).state === 'APPLYING');
     // Whoever asks is told what is waited for.
     await until('readiness names MySQL', async () => /snapshots waits for nothing.*waiting: MySQL primary/.test(await (await fetch(`${url}/health/ready?verbose`)).text()), { timeoutMs: 30_000 });
+    // So is whoever asks about the job, by command and over HTTP, without the password.
+    const shown = await until('the job says what it waits for', async () => /^ {2}chunks? [\d, ]+ waits? for the catalogue \(MySQL\) since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: MySQL primary .*$/m.exec((await brx(['sync', 'show', jobId])).stdout)?.[0]);
+    const { username, password } = new URL(database.url);
+    for (const secret of [`${username}:${password}`, `:${password}@`, '://']) expect(shown).not.toContain(secret);
+    expect((await brx(['sync', 'list', seller.user])).stdout).toContain('applying (waits: catalogue)');
+    const { waits } = await syncOf(jobId);
+    expect(waits).toMatchObject({ for: 'catalogue', means: 'the catalogue (MySQL)', detail: expect.stringContaining('MySQL primary') as string });
     // Another seller, whose cards are known: imported meanwhile.
     expect(await bulk.run(neighbour.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 7, unmapped: 0 });
     expect(await bulk.stock(neighbour.user)).toEqual(stockOf(neighbour));
@@ -130,11 +142,19 @@ describe('MySQL', () => {
     expect(await look()).toMatchObject({ state: 'APPLYING', chunks: 3, done: 0, parked: 0, created: 0, unmapped: 0 });
     expect(await world.rows("SELECT FROM dead_letters WHERE topic = $1", world.topics.snapshots)).toEqual([]);
 
+    // It is still the same wait, however often it was tried in between; and nothing was written but what was new.
+    expect((await syncOf(jobId)).waits?.since).toBe(waits?.since);
+    const notes = await world.rows<{ chunk: number; said: string }>('SELECT chunk, said FROM noted WHERE job_id = $1 ORDER BY id', jobId);
+    expect(notes.length).toBeGreaterThan(0);
+    for (const [index, { chunk, said }] of notes.entries()) expect(notes.slice(0, index).findLast((before) => before.chunk === chunk)?.said).not.toBe(said);
+
     await mend();
     expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', products: 12, done: 3, parked: 0, created: 12, unmapped: 0 });
     expect(await bulk.stock(seller.user)).toEqual(stockOf(seller));
     expect(await world.rows("SELECT FROM stock_ledger WHERE user_id = $1 AND cause = 'import'", seller.user)).toHaveLength(12);
     expect(await unmapped(jobId)).toEqual([]);
+    expect((await syncOf(jobId)).waits).toBeNull();
+    expect(await world.rows('SELECT FROM bulk_sync_chunks WHERE waits_for IS NOT NULL OR waits_said IS NOT NULL')).toEqual([]);
   }
 
   test('away: connections are refused', async () => {
@@ -155,6 +175,20 @@ describe('MySQL', () => {
     expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 12, unmapped: 0, parked: 0 });
   });
 
+  test('away in another way than before: told as it is now, since the same moment', async () => {
+    const seller = await sellerOf(fresh.splice(0, 2));
+    await gate.shut();
+    const jobId = await bulk.ask(seller.user, 'adopt-remote');
+    const refused = await until('it waits', async () => (await syncOf(jobId)).waits ?? undefined);
+    gate.freeze();
+    await gate.reopen();
+    const frozen = await until('it waits for another reason', async () => ((found) => (found !== null && found.detail !== refused.detail ? found : undefined))((await syncOf(jobId)).waits));
+    expect(frozen).toEqual({ ...refused, detail: frozen.detail });
+    expect([refused.detail, frozen.detail]).toEqual([expect.stringContaining('ECONNREFUSED'), expect.not.stringContaining('ECONNREFUSED')]);
+    gate.thaw();
+    expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', created: 2, waitsFor: null });
+  });
+
   test('gone in the middle of a job: what was applied stays, the rest follows', async () => {
     const seller = await sellerOf([...Array.from({ length: 10 }, () => KNOWN), ...fresh.splice(0, 10)]);
     await bulk.run((await sellerOf([KNOWN])).user, 'adopt-remote');
@@ -162,6 +196,7 @@ describe('MySQL', () => {
     const jobId = await bulk.ask(seller.user, 'adopt-remote');
     await until('the chunks of known cards are applied', async () => ((await brx(['sync', 'show', jobId, '--json'])).json as JobRow).done === 2, { timeoutMs: 30_000 });
     expect((await bulk.stock(seller.user)).size).toBe(10);
+    await until('those that wait are named, and no other', async () => JSON.stringify((await syncOf(jobId)).waits?.chunks) === '[2,3]');
     await gate.reopen();
     expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', done: 4, created: 20, unmapped: 0 });
     expect(await bulk.stock(seller.user)).toEqual(stockOf(seller));

@@ -98,3 +98,20 @@ test('at night each seller is reported on once, however many processes run', asy
     await night.close();
   }
 });
+
+test('nobody applies what is sent: who has to, and since when', async () => {
+  const alone = await createMarketplaceWorld({ env: BULK });
+  try {
+    const here = bulkWorld(alone);
+    const seller = await here.stranger(1, 2);
+    await alone.start(['dispatcher']);
+    const jobId = await here.ask(seller.user, 'report');
+    await until('a chunk is sent', async () => (await alone.rows("SELECT FROM bulk_sync_chunks WHERE state = 'SENT'")).length === 1);
+    const show = async (): Promise<string> => (await commandLine(alone.environment).brx(['sync', 'show', jobId])).stdout;
+    expect(await show()).not.toContain('on their way');
+    await alone.rows("UPDATE bulk_sync_chunks SET sent_at = now() - interval '2 minutes'");
+    expect(await show()).toMatch(/chunks are on their way since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC: .*the role ingest/);
+  } finally {
+    await alone.close();
+  }
+});

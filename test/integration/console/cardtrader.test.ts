@@ -119,6 +119,24 @@ test('called off while it is under way; meanwhile another one cannot be asked fo
   expect((await actions(seller.user)).map(({ action }) => action)).toEqual(['sync.cancel']);
 });
 
+test('a chunk that was refused: when it is tried again, and that another job may be asked for; one that waits for MySQL: since when, and what it says', async () => {
+  const seller = await bulk.stranger(1);
+  await world.rows(`ALTER TABLE marketplace_listings ADD CONSTRAINT refused_by_test CHECK (product_id <> ${seller.products[0]!.id}) NOT VALID`);
+  const job = await bulk.ask(seller.user, 'adopt-remote');
+  await until('its chunk is put aside', async () => (await world.rows("SELECT FROM bulk_sync_jobs WHERE job_id = $1 AND due_at > now() AND state = 'APPLYING' AND lease_owner IS NULL", job)).length === 1);
+  await world.rows('ALTER TABLE marketplace_listings DROP CONSTRAINT refused_by_test');
+  await signedIn(`#/syncs?user=${seller.user}`);
+  await says(page, 'tries again later');
+  expect(await page.$eval('body', (body) => body.textContent)).not.toContain('Not now: one is under way');
+  await page.locator(`a[href="#/syncs/${job}"]`).click();
+  await says(page, /refused_by_test/);
+  await says(page, /at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d/);
+  await world.rows("UPDATE bulk_sync_chunks SET state = 'SENT', sent_at = now(), next_try_at = NULL, waits_for = 'catalogue', waits_said = 'MySQL primary: gone', waits_since = '2026-01-02 03:04:05Z' WHERE job_id = $1", job);
+  await goTo(page, writable.server, `#/syncs/${job}`);
+  await says(page, 'Chunk 0 for the catalogue (MySQL) since 2026-01-02 03:04:05: MySQL primary: gone. It goes on by itself.');
+  await picture(page, 'sync-waits');
+});
+
 test('paused and resumed with a reason; each button says why when it cannot be used', async () => {
   const seller = await bulk.stranger(1);
   await goTo(page, readOnly.server, `#/users/${seller.user}`);

@@ -229,6 +229,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   countOpen: (tx) => bulkChunks.countOpen(tx, event.event_id),
   lockArrived: (tx) => bulkChunks.lockArrived(tx, arrived),
   selectSpooled: (tx) => bulkChunks.selectSpooled(tx, arrived),
+  noteWaiting: (tx) => bulkChunks.noteWaiting(tx, arrived, { waitsFor: 'catalogue', said: 's' }),
   endChunk: (tx) => bulkChunks.endChunk(tx, arrived, { created: 0, adopted: 0, linked: 0, pushed: 0, drifted: 0, left: 0, same: 0, unmapped: 0 }),
   parkChunk: (tx) => bulkChunks.parkChunk(tx, arrived, { tries: 3, reason: 'r', pauses: [1, 2] }),
   selectParkedChunks: (tx) => bulkChunks.selectParkedChunks(tx, event.event_id),

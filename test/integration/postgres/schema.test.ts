@@ -147,7 +147,7 @@ describe('Prisma’s models fit the tables: every column is written and read bac
 
   test('bulk_sync_jobs, bulk_sync_chunks, bulk_sync_findings and drift', async () => {
     const job = { jobId: EVENT, userId: USER, askedAt: WHEN, dueAt: WHEN, exportedAt: WHEN, confirmedAt: WHEN, applyingAt: WHEN, endedAt: null, leaseUntil: WHEN, leaseOwner: ITEM, leaseEpoch: 2, exports: 1, failures: 3, products: 4, unread: 5, chunks: 6, dryRun: true, confirmShrink: false, scheduled: true, ordersRead: true, mode: 'adopt-remote', state: 'APPLYING', askedBy: 'w', problem: null, said: 's', digest: 'd', ambiguous: [ITEM] };
-    const chunk = { chunk: 1, eventId: EVENT, sentAt: WHEN, endedAt: WHEN, nextTryAt: WHEN, tries: 3, retries: 2, created: 1, adopted: 2, linked: 3, pushed: 4, drifted: 5, leftAlone: 6, same: 7, unmapped: 8, state: 'PARKED', reason: 'r', productIds: [2n ** 60n], products: '[]' };
+    const chunk = { chunk: 1, eventId: EVENT, sentAt: WHEN, endedAt: WHEN, nextTryAt: WHEN, waitsSince: WHEN, tries: 3, retries: 2, created: 1, adopted: 2, linked: 3, pushed: 4, drifted: 5, leftAlone: 6, same: 7, unmapped: 8, state: 'PARKED', reason: 'r', waitsFor: 'catalogue', waitsSaid: 's', productIds: [2n ** 60n], products: '[]' };
     const finding = { productId: 2n ** 60n, itemId: ITEM, ours: 1, theirs: 2, kind: 'drifted', cause: 'more_there', name: 'Card' };
     await postgres.prisma.bulkSyncJob.create({ data: { ...job, parts: { create: chunk }, findings: { create: finding } } });
     const stored = await postgres.prisma.bulkSyncJob.findFirst({ where: { userId: USER }, include: { parts: true, findings: true } });
