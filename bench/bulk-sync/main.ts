@@ -66,6 +66,7 @@ const environment = {
   BRX_INGEST_GROUP_ID: `${name}-ingest`,
   BRX_SAGA_GROUP_ID: `${name}-saga`,
   BRX_RECONCILE_WINDOW: 'off',
+  BRX_BULK_SYNC_CHUNK_RETRIES: '0', // a parked chunk is a result, not something to wait for
   BRX_ORDERS_SETTLE_MS: '0',
   BRX_HTTP_PORT: flags.port,
 };

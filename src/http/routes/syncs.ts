@@ -94,7 +94,7 @@ export function syncRoutes({ readers, postgres }: Pick<ApiDeps, 'readers' | 'pos
       access: 'write',
       isLimited: true,
       summary: 'Ask for a bulk sync',
-      description: 'A process with the role dispatcher does it; GET /syncs/{job} tells how far it is. One a user at a time. Written down with who and why.',
+      description: 'A process with the role dispatcher does it; GET /syncs/{job} tells how far it is. One a user at a time; one that only waits to try parked chunks again ends. Written down with who and why.',
       params: user,
       body: wanted,
       answer: syncModel,
