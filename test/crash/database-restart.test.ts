@@ -15,7 +15,7 @@ describe('PostgreSQL stopped with -m immediate', () => {
     const { expect } = context;
     const postgres = await startPrivatePostgres();
     context.onTestFinished(() => postgres.remove());
-    const system = await createSystem(context, { serverUrl: postgres.url });
+    const system = await createSystem(context, { serverUrl: postgres.url, sessionTimeoutMs: 6_000 });
     await system.publish(workload({ seed: 6_001, events: 3_000 }));
     const worker = system.start();
     await worker.joined();

@@ -29,7 +29,7 @@ describe.concurrent('a worker that cannot go on', () => {
     expect(worker.text).toContain('BRX_DATABASE_SCHEMA');
     expect((await pool.query('SELECT FROM parked_users')).rowCount).toBe(0);
     await pool.query('ALTER TABLE elsewhere RENAME TO stock_ledger');
-    await system.finished(system.start());
+    await system.finished(await system.takeOver());
   });
 
   it('ends when more users would be parked than it may, and nothing is skipped', async (context) => {
@@ -46,10 +46,9 @@ describe.concurrent('a worker that cannot go on', () => {
     await checkOracle(topics, pool, { complete: false });
 
     await accept(pool);
-    const next = system.start();
+    const next = await system.takeOver();
     await system.finished(next);
-    const retry = system.run(['parked', 'retry', '--all']);
-    expect(await retry.ended(), retry.text).toEqual({ code: 0, signal: null });
+    expect(await system.command(['parked', 'retry', '--all'])).toMatchObject({ exit: 0 });
     expect((await system.finished(next)).outcomes.parked).toBe(0);
   });
 

@@ -2,7 +2,7 @@ import { describe, it } from 'vitest';
 import { FAULT_POINTS, type FaultPoint } from '../../src/platform/fault-points.ts';
 import { blocked, holdCommits } from '../support/holds.ts';
 import { checkDeadLetterTopic, checkOracle } from '../support/oracle-check.ts';
-import { accept, createSystem, refuse, salesWorkload, SESSION_TIMEOUT_MS, withRefused, workload } from '../support/system.ts';
+import { accept, createSystem, refuse, salesWorkload, withRefused, workload } from '../support/system.ts';
 import { until } from '../support/wait.ts';
 
 /** Passed once a chunk, most of them: at the second passage there is work that is done, and other partitions are at work. */
@@ -32,7 +32,7 @@ describe.concurrent('a worker killed with SIGKILL', () => {
     expect(first.text).toContain(`fault point ${point}: kill`);
     await checkOracle(topics, pool, { complete: false }); // the offsets it left behind promise nothing that is not in the database
 
-    const second = system.start();
+    const second = await system.takeOver();
     const { outcomes } = await system.finished(second);
     expect(outcomes.parked).toBeGreaterThan(0);
 
@@ -43,8 +43,7 @@ describe.concurrent('a worker killed with SIGKILL', () => {
     if (point === 'relay.after-send') expect([...copies.values()].some((times) => times > 1)).toBe(true);
 
     await accept(pool);
-    const retry = system.run(['parked', 'retry', '--all']);
-    expect(await retry.ended(), retry.text).toEqual({ code: 0, signal: null });
+    expect(await system.command(['parked', 'retry', '--all'])).toMatchObject({ exit: 0 });
     expect((await system.finished(second)).outcomes.parked).toBe(0);
   });
 
@@ -63,7 +62,7 @@ describe.concurrent('a worker killed with SIGKILL', () => {
     expect(await system.ledgerRows()).toBe(0);
 
     const second = system.start({ env: patient });
-    await second.joined(1, 3 * SESSION_TIMEOUT_MS);
+    await second.joined();
     await blocked(system, /pg_advisory_xact_lock\(\d+, lane\)/); // it has the same records in hand and waits for the lanes of the dead one
     await commits.release();
     await system.finished(second);

@@ -7,7 +7,8 @@ import { createSystem, refuse, salesWorkload, withRefused, workload, type System
 import { processState, until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
 
-/** Far below the session timeout would be expulsion's work, not the stop's. */
+/** Longer than a stop takes: who is no member afterwards has left, and was not expelled. */
+const SESSION_MS = 6_000;
 const PROMPT_MS = 8_000;
 const PASSAGE: Partial<Record<FaultPoint, number>> = { 'ingest.before-park': 1, 'ingest.after-park': 1, 'relay.before-send': 1, 'relay.after-send': 1, 'relay.after-delete': 1 };
 
@@ -19,8 +20,7 @@ async function leftInOrder(system: System, worker: Worker, expect: (value: unkno
 }
 
 async function another(system: System): Promise<void> {
-  const second = system.start();
-  await system.finished(second);
+  await system.finished(await system.takeOver());
 }
 
 /** Those of sagas and the dispatcher need sales: dispatcher.test.ts. */
@@ -33,7 +33,7 @@ describe.concurrent('SIGTERM', () => {
   it.for(POINTS)('at %s: ends the chunk in hand, leaves the group, exit 0', async (point, context) => {
     const { expect } = context;
     const sales = WITH_SALES.has(point);
-    const system = await createSystem(context, { sales });
+    const system = await createSystem(context, { sales, sessionTimeoutMs: SESSION_MS });
     await refuse(system.pool);
     await system.publish(withRefused((sales ? salesWorkload : workload)({ seed: 7_001, events: sales ? 2_000 : 3_000 }), { from: 1_000, users: 1 }));
     // Frozen there, so that the signal is the first thing it meets when it goes on.
@@ -58,7 +58,7 @@ describe.concurrent('SIGTERM', () => {
   ];
   it.for(HELD)('while %s: waits until that is done, then exit 0', async ([, hold], context) => {
     const { expect } = context;
-    const system = await createSystem(context);
+    const system = await createSystem(context, { sessionTimeoutMs: SESSION_MS });
     await refuse(system.pool);
     await system.publish(withRefused(workload({ seed: 7_002, events: 3_000 }), { from: 200, users: 1 }));
     const held = await hold(system);
@@ -76,7 +76,7 @@ describe.concurrent('SIGTERM', () => {
     const gate = await startRegistryGate();
     context.onTestFinished(() => gate.close());
     gate.shut();
-    const system = await createSystem(context);
+    const system = await createSystem(context, { sessionTimeoutMs: SESSION_MS });
     await system.publish(workload({ seed: 7_003, events: 3_000 }));
     const worker = system.start({ env: { BRX_SCHEMA_REGISTRY_URL: gate.url } });
     await until('a worker that asks the registry', () => gate.waiting > 0);
@@ -87,7 +87,7 @@ describe.concurrent('SIGTERM', () => {
   });
 
   it('while its lanes stay held: gives up at the lock timeout, exit 0', async (context) => {
-    const system = await createSystem(context);
+    const system = await createSystem(context, { sessionTimeoutMs: SESSION_MS });
     await system.publish(workload({ seed: 7_004, events: 3_000 }));
     const lanes = await holdLanes(system);
     const worker = system.start({ env: { BRX_DATABASE_LOCK_TIMEOUT_MS: '2000' } });
@@ -100,7 +100,7 @@ describe.concurrent('SIGTERM', () => {
 
   it('while its lanes stay held beyond the deadline: exit 1 and says so, nothing lost', async (context) => {
     const { expect } = context;
-    const system = await createSystem(context);
+    const system = await createSystem(context, { sessionTimeoutMs: SESSION_MS });
     await system.publish(workload({ seed: 7_005, events: 3_000 }));
     const lanes = await holdLanes(system);
     const worker = system.start({ env: { BRX_DATABASE_LOCK_TIMEOUT_MS: '15000', BRX_SHUTDOWN_TIMEOUT_MS: '2000' } });
@@ -110,7 +110,6 @@ describe.concurrent('SIGTERM', () => {
     expect(worker.text).toContain('error BRX_STOP_TIMEOUT: not stopped within 2000 ms');
     expect(worker.text).toContain('nothing is lost');
     await lanes.release();
-    const second = system.start();
-    await system.finished(second);
+    await another(system);
   });
 });

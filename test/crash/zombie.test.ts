@@ -2,7 +2,7 @@ import { describe, it } from 'vitest';
 import { TOPICS } from '../../src/contract/index.ts';
 import type { FaultPoint } from '../../src/platform/fault-points.ts';
 import { backends, holdLanes } from '../support/holds.ts';
-import { accept, createSystem, refuse, SESSION_TIMEOUT_MS, withRefused, workload, type System } from '../support/system.ts';
+import { accept, createSystem, refuse, withRefused, workload, type System } from '../support/system.ts';
 import { processState, until } from '../support/wait.ts';
 import type { Worker } from '../support/worker.ts';
 
@@ -18,7 +18,7 @@ async function freeze(system: System, point: FaultPoint, { env = {}, passage = 2
 
 /** Resolves once this worker owns all partitions, which is after the broker has given the frozen one up. */
 async function takenOver(worker: Worker): Promise<void> {
-  await until('a take-over', () => worker.joins().some(({ partitions }) => (partitions as number[]).length === EVERY_PARTITION), { timeoutMs: 5 * SESSION_TIMEOUT_MS, state: () => worker.tail() });
+  await until('a take-over', () => worker.joins().some(({ partitions }) => (partitions as number[]).length === EVERY_PARTITION), { state: () => worker.tail() });
 }
 
 /** The one that was frozen is a member again, or has ended with an error: it does not just hang about. */
@@ -34,7 +34,7 @@ describe.concurrent('a worker frozen past its session timeout', () => {
     const system = await createSystem(context);
     await system.publish(workload({ seed: 5_001, events: 4_000 }));
     // Longer than the session: for a while the lanes of somebody who is no member any more are held.
-    const zombie = await freeze(system, 'ingest.after-write', { env: { BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '12000' } });
+    const zombie = await freeze(system, 'ingest.after-write', { env: { BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '6000' } });
     const held = (await backends(system.pool)).filter(({ state }) => state === 'idle in transaction');
     expect(held.length).toBeGreaterThan(0);
 

@@ -1,25 +1,15 @@
 import pg from 'pg';
-import { readConfig, type Role } from '../../src/config.ts';
+import type { Role } from '../../src/config.ts';
 import { TOPICS, partitionOf, type PurchaseCancelled, type PurchaseRequested, type PurchaseSettled } from '../../src/contract/index.ts';
-import type { BrxError } from '../../src/errors.ts';
-import { buildFlow, type Flow } from '../../src/flow.ts';
-import { systemClock, type Clock } from '../../src/platform/clock.ts';
-import { silentLogger } from '../../src/platform/log.ts';
-import { startAll, stopAll } from '../../src/platform/service.ts';
-import { openTracing } from '../../src/platform/tracing/index.ts';
+import type { Clock } from '../../src/platform/clock.ts';
 import { createTestDatabase, type TestDatabase } from './database.ts';
+import { startFlow, type RunningFlow } from './flow.ts';
 import { bytesOf, type MarketplaceEvent } from './ingest.ts';
 import { stackUrls } from './stack.ts';
 import { createTestTopics, readDecoded, type TestTopics } from './topic.ts';
 import { until } from './wait.ts';
 
-/** Roles of the program in this process, as flow.ts builds them, on topics and a database of their own. */
-export interface RunningFlow {
-  readonly flow: Flow;
-  /** What would have ended the process. */
-  readonly fatal: readonly BrxError[];
-  stop(): Promise<void>;
-}
+export type { RunningFlow } from './flow.ts';
 
 export interface StoredSaga {
   state: string;
@@ -72,24 +62,17 @@ export async function createSaleWorld(options: { database?: TestDatabase } = {})
     pool,
     environment: environmentOf(topics, database.url),
     rows,
-    async start(roles, env = {}, clock = systemClock) {
-      const fatal: BrxError[] = [];
-      const config = readConfig({ ...world.environment, ...env });
-      const tracing = await openTracing(config.tracing, { clock, logger: silentLogger });
-      const flow = buildFlow(config, { roles, logger: silentLogger, clock, tracing, onFatal: (error) => void fatal.push(error) });
-      await startAll(flow.services);
-      const started: RunningFlow = {
-        flow,
-        fatal,
+    async start(roles, env = {}, clock) {
+      const started = await startFlow({ ...world.environment, ...env }, roles, clock === undefined ? {} : { clock });
+      const listed: RunningFlow = {
+        ...started,
         async stop() {
-          running.delete(started);
-          await stopAll(flow.services);
-          await flow.close();
-          await tracing.close();
+          running.delete(listed);
+          await started.stop();
         },
       };
-      running.add(started);
-      return started;
+      running.add(listed);
+      return listed;
     },
     async send(...events) {
       await topics.producer.sendBatch(events.map((event) => ({ topic: topics.events, key: event.user_id, value: bytesOf(topics.encoder, event), partition: partitionOf(event.user_id, TOPICS.marketplaceEvents.partitions) })));

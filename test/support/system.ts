@@ -3,7 +3,9 @@ import type { TestContext } from 'vitest';
 import type { FaultAction, FaultPoint } from '../../src/platform/fault-points.ts';
 import { systemClock } from '../../src/platform/clock.ts';
 import { generateEvents, publishWorkload, type GeneratedRecord, type WorkloadOptions } from '../../src/operations/generate/index.ts';
+import { commandLine, type Ran } from './cli.ts';
 import { createTestDatabase } from './database.ts';
+import { startFlow, type RunningFlow } from './flow.ts';
 import { checkOracle } from './oracle-check.ts';
 import { stackUrls } from './stack.ts';
 import { createTestTopics, type TestTopics } from './topic.ts';
@@ -17,8 +19,12 @@ export interface System {
   readonly pool: pg.Pool;
   /** `ingest` and `relay`, with sales `saga` too, as `brx-sync start` runs them. */
   start(options?: { fault?: `${FaultPoint}:${FaultAction}` | `${FaultPoint}:${FaultAction}:${number}`; env?: Environment }): Worker;
-  /** Any other command. */
+  /** The same roles in this process, for whoever goes on with what another one left (flow.ts). */
+  takeOver(): Promise<Successor>;
+  /** Any other command, in a process of its own. */
   run(args: readonly string[]): Worker;
+  /** Any other command, in this process. */
+  command(args: readonly string[]): Promise<Ran>;
   publish(records: Iterable<GeneratedRecord>, options?: { rate?: number; signal?: AbortSignal }): Promise<void>;
   ledgerRows(): Promise<number>;
   /** A connection of its own, closed with the test: what it locks stays locked. */
@@ -26,20 +32,26 @@ export interface System {
   /** The last words of every worker. */
   tail(): string;
   /** Resolves once everything published is processed, with sales also settled, and the oracle agrees. Throws as soon as one of `workers` ends instead. */
-  finished(...workers: readonly Worker[]): ReturnType<typeof checkOracle>;
+  finished(...workers: readonly (Worker | Successor)[]): ReturnType<typeof checkOracle>;
 }
 
-/** Short enough to wait for in a test; six seconds is the least a broker takes by default. */
-export const SESSION_TIMEOUT_MS = 6_000;
+export interface Successor {
+  /** Rejects with what would have ended the process. */
+  readonly failed: Promise<never>;
+}
+
+/** Short enough to wait for in a test: the least the program takes. */
+const SESSION_TIMEOUT_MS = 3_000;
 const FINISH_MS = 60_000;
 
-export async function createSystem({ task, onTestFinished }: TestContext, options: { serverUrl?: string; database?: { url: string; drop(): Promise<void> }; sales?: boolean } = {}): Promise<System> {
+export async function createSystem({ task, onTestFinished }: TestContext, options: { serverUrl?: string; database?: { url: string; drop(): Promise<void> }; sales?: boolean; sessionTimeoutMs?: number } = {}): Promise<System> {
   const workers: Worker[] = [];
+  const successors: RunningFlow[] = [];
   const clients: pg.Client[] = [];
   const closing: (() => Promise<unknown>)[] = [];
   onTestFinished(async () => {
     if (task.result?.state === 'fail') process.stderr.write(`${workers.map((worker) => worker.tail(60)).join('\n')}\n`);
-    await Promise.all(workers.map((worker) => worker.kill()));
+    await Promise.all([...workers.map((worker) => worker.kill()), ...successors.map((flow) => flow.stop())]);
     await Promise.all(clients.map((client) => client.end().catch(() => undefined))); // its server may be gone by now
     for (const close of closing.reverse()) await close();
   });
@@ -61,9 +73,11 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
     BRX_INGEST_GROUP_ID: topics.groupId,
     BRX_SAGA_GROUP_ID: topics.sagaGroupId,
     BRX_INGEST_CHUNK_EVENTS: '100',
-    BRX_INGEST_SESSION_TIMEOUT_MS: String(SESSION_TIMEOUT_MS),
+    BRX_INGEST_SESSION_TIMEOUT_MS: String(options.sessionTimeoutMs ?? SESSION_TIMEOUT_MS),
     BRX_LOG_FORMAT: 'json',
   };
+  const roles = ['ingest', ...(sales ? (['saga'] as const) : []), 'relay'] as const;
+  const { brx } = commandLine(environment);
   const started = (worker: Worker): Worker => {
     workers.push(worker);
     return worker;
@@ -73,8 +87,18 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
     topics,
     databaseUrl: database.url,
     pool,
-    start: ({ fault, env } = {}) => started(new Worker(['start', '--roles', sales ? 'ingest,saga,relay' : 'ingest,relay'], { ...environment, ...(fault === undefined ? {} : { BRX_FAULT: fault }), ...env })),
+    start: ({ fault, env } = {}) => started(new Worker(['start', '--roles', roles.join()], { ...environment, ...(fault === undefined ? {} : { BRX_FAULT: fault }), ...env })),
+    async takeOver() {
+      let fail: (error: Error) => void = () => undefined;
+      const failed = new Promise<never>((_, reject) => {
+        fail = reject;
+      });
+      failed.catch(() => undefined); // told where it is waited for
+      successors.push(await startFlow(environment, roles, { onFatal: fail }));
+      return { failed };
+    },
     run: (args) => started(new Worker(args, environment)),
+    command: brx,
     async publish(records, { rate, signal } = {}) {
       await publishWorkload(records, {
         producer: topics.producer,
@@ -99,9 +123,11 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
     tail: () => workers.map((worker) => worker.tail(5)).join('\n'),
     finished(...running) {
       const endedEarly = running.map((worker) =>
-        worker.exited.then((): never => {
-          throw new Error(`a worker ended that should have finished the work\n${worker.tail()}`);
-        }),
+        'failed' in worker
+          ? worker.failed
+          : worker.exited.then((): never => {
+              throw new Error(`a worker ended that should have finished the work\n${worker.tail()}`);
+            }),
       );
       return Promise.race([checkOracle(topics, pool, { complete: true, settled: sales, waitMs: FINISH_MS }), ...endedEarly]);
     },
