@@ -5,7 +5,7 @@ import { cancellation, line, purchase } from '../support/events.ts';
 import { createMarketplaceWorld, type ListedSeller, type MarketplaceWorld } from '../support/marketplace-world.ts';
 import { stockOf } from '../support/sales.ts';
 import { processState, until } from '../support/wait.ts';
-import { Worker } from '../support/worker.ts';
+import { SOON_FREE, Worker } from '../support/worker.ts';
 
 /**
  * P6, P7: a process that sells is killed, told to stop, or frozen past its lease at any named point of sagas and dispatcher. Another one ends every
@@ -20,7 +20,7 @@ interface Case extends AsyncDisposable {
   readonly world: MarketplaceWorld;
   readonly sellers: readonly ListedSeller[];
   readonly sales: readonly PurchaseRequested[];
-  worker(fault?: string): Worker;
+  worker(fault: string): Worker;
   /** Some of the sales are called off while it is not known how far they are. */
   callOff(): Promise<void>;
   /** Every sale has ended, and nothing anywhere disagrees. */
@@ -42,7 +42,7 @@ async function prepare(): Promise<Case> {
     sellers,
     sales,
     worker(fault) {
-      const worker = new Worker(['start', '--roles', 'ingest,saga,relay,dispatcher'], { ...world.environment, BRX_INGEST_SESSION_TIMEOUT_MS: '6000', BRX_LOG_FORMAT: 'json', ...(fault !== undefined && { BRX_FAULT: fault }) });
+      const worker = new Worker(['start', '--roles', 'ingest,saga,relay,dispatcher'], { ...world.environment, ...SOON_FREE, BRX_FAULT: fault });
       workers.push(worker);
       return worker;
     },
@@ -90,7 +90,7 @@ describe.concurrent('killed with SIGKILL', () => {
     expect(await first.ended()).toEqual({ code: null, signal: 'SIGKILL' });
     expect(first.text).toContain(`fault point ${point}: kill`);
     await test.callOff();
-    test.worker();
+    await test.world.startAll();
     await test.agrees();
   });
 });
@@ -106,7 +106,7 @@ describe.concurrent('told to stop', () => {
     expect(await first.ended(15_000)).toEqual({ code: 0, signal: null });
     expect(await test.world.rows('SELECT FROM marketplace_sellers WHERE lease_owner IS NOT NULL')).toEqual([]);
     await test.callOff();
-    test.worker();
+    await test.world.startAll();
     await test.agrees();
   });
 });
@@ -121,7 +121,7 @@ describe.concurrent('frozen past its lease, and woken when others have taken ove
     await zombie.said(`fault point ${point}: stop`);
     await until('a frozen worker', () => processState(zombie.pid) === 'T');
     await test.callOff();
-    test.worker();
+    await test.world.startAll();
     await test.agrees();
     const effects = test.world.simulator.control.ledger().length;
     // It may have been frozen before it was a member of any group: then it knows once it has joined for the first time.

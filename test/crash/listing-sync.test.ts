@@ -3,7 +3,7 @@ import { FAULT_POINTS, type FaultPoint } from '../../src/platform/fault-points.t
 import { createMarketplaceWorld, type ListedSeller, type MarketplaceWorld } from '../support/marketplace-world.ts';
 import { syncWorld, type SyncWorld } from '../support/sync-world.ts';
 import { processState, until } from '../support/wait.ts';
-import { Worker } from '../support/worker.ts';
+import { SOON_FREE, Worker } from '../support/worker.ts';
 
 /**
  * P7: a process that brings listings into line is killed, or frozen past its lease, at each step of creates, bulk jobs and looks at jobs. Another
@@ -15,7 +15,7 @@ const FEW = 3;
 interface Case extends AsyncDisposable {
   readonly world: MarketplaceWorld;
   readonly sync: SyncWorld;
-  worker(fault?: string): Worker;
+  worker(fault: string): Worker;
   agrees(): Promise<void>;
 }
 
@@ -39,7 +39,7 @@ async function prepare(): Promise<Case> {
     world,
     sync,
     worker(fault) {
-      const worker = new Worker(['start', '--roles', 'dispatcher'], { ...world.environment, BRX_LOG_FORMAT: 'json', ...(fault !== undefined && { BRX_FAULT: fault }) });
+      const worker = new Worker(['start', '--roles', 'dispatcher'], { ...world.environment, ...SOON_FREE, BRX_FAULT: fault });
       workers.push(worker);
       return worker;
     },
@@ -68,7 +68,7 @@ describe.concurrent('killed with SIGKILL', () => {
     await using test = await prepare();
     const first = test.worker(`${point}:kill:1`);
     expect(await first.ended(90_000)).toEqual({ code: null, signal: 'SIGKILL' });
-    test.worker();
+    await test.world.start(['dispatcher']);
     await test.agrees();
   });
 });
@@ -81,7 +81,7 @@ describe.concurrent('frozen past its lease, and woken when another one has done 
     const zombie = test.worker(`${point}:stop:1`);
     await zombie.said(`fault point ${point}: stop`);
     await until('a frozen worker', () => processState(zombie.pid) === 'T');
-    test.worker();
+    await test.world.start(['dispatcher']);
     await test.agrees();
     const effects = test.world.simulator.control.ledger().length;
     zombie.signal('SIGCONT');

@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { FAULT_POINTS } from '../../src/platform/fault-points.ts';
 import { createOrdersWorld, type OrdersWorld } from '../support/orders-world.ts';
 import { processState, until } from '../support/wait.ts';
-import { Worker } from '../support/worker.ts';
+import { SOON_FREE, Worker } from '../support/worker.ts';
+
+const ROLES = ['ingest', 'relay', 'dispatcher'] as const;
 
 /**
  * P2, P3 for sales on CardTrader: a process that looks at orders is killed, or frozen past its lease, at each named point. Another one sees
@@ -12,7 +14,9 @@ const POINTS = FAULT_POINTS.filter((point) => point.startsWith('orders.'));
 
 interface Case extends AsyncDisposable {
   readonly world: OrdersWorld;
-  worker(fault?: string): Worker;
+  worker(fault: string): Worker;
+  /** Another one, for which the dead one's leases are over: they are when they are, and a test need not wait for that. */
+  takeOver(): Promise<unknown>;
   agrees(): Promise<void>;
 }
 
@@ -32,9 +36,13 @@ async function prepare(): Promise<Case> {
   return {
     world,
     worker(fault) {
-      const worker = new Worker(['start', '--roles', 'ingest,relay,dispatcher'], { ...world.environment, BRX_INGEST_SESSION_TIMEOUT_MS: '6000', BRX_LOG_FORMAT: 'json', ...(fault !== undefined && { BRX_FAULT: fault }) });
+      const worker = new Worker(['start', '--roles', ROLES.join()], { ...world.environment, ...SOON_FREE, BRX_FAULT: fault });
       workers.push(worker);
       return worker;
+    },
+    async takeOver() {
+      await world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
+      await world.start(ROLES);
     },
     async agrees() {
       for (const { items } of sellers) {
@@ -64,9 +72,7 @@ describe.concurrent('killed with SIGKILL', () => {
     const first = test.worker(`${point}:kill:${passage}`);
     expect(await first.ended(90_000)).toEqual({ code: null, signal: 'SIGKILL' });
     expect(first.text).toContain(`fault point ${point}: kill`);
-    // The dead one's leases are over when they are over; a test need not wait for that.
-    await test.world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
-    test.worker();
+    await test.takeOver();
     await test.agrees();
   });
 });
@@ -77,8 +83,7 @@ describe.concurrent('frozen past its lease, and woken when others have taken ove
     const zombie = test.worker(`${point}:stop:2`);
     await zombie.said(`fault point ${point}: stop`);
     await until('a frozen worker', () => processState(zombie.pid) === 'T');
-    await test.world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
-    test.worker();
+    await test.takeOver();
     await test.agrees();
     // It has been expelled from its group meanwhile, or was frozen before it joined at all, and goes on when it has joined; or it ends.
     const assigned = zombie.logged('partitions assigned').length;

@@ -58,7 +58,7 @@ describe.concurrent('a redrive killed with SIGKILL', () => {
     const random = createRandom(seed);
     const system = await createSystem(context);
     const letters = await buried(system);
-    await system.start().joined();
+    await system.takeOver();
     for (let kills = 0; kills < 3; kills += 1) {
       const before = await redriven(system);
       const at = before + 1 + random.below(RATE);
@@ -77,7 +77,7 @@ describe.concurrent('a redrive killed with SIGKILL', () => {
     const { expect } = context;
     const system = await createSystem(context);
     const letters = await buried(system);
-    await system.start().joined();
+    await system.takeOver();
     // A letter of the second page is held, so that the redrive stands in the middle of its transaction.
     const holder = await system.connect();
     await holder.query('BEGIN');
@@ -103,7 +103,7 @@ describe.concurrent('a redrive killed with SIGKILL', () => {
     await first.kill();
     const second = redrive(system);
     expect((await second.ended(60_000)).code, second.text).toBe(4); // none is open
-    await system.start().joined();
+    await system.takeOver();
     await once(system, letters, expect);
   });
 });

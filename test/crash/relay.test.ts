@@ -38,7 +38,7 @@ describe.concurrent('killed with SIGKILL', () => {
     const first = startRelay(context, world, `${point}:kill:${passage}`);
     expect(await first.ended()).toEqual({ code: null, signal: 'SIGKILL' });
     await rounds(world, 2);
-    startRelay(context, world);
+    await world.startRelay();
     await world.drained();
     const copies = await world.checkTopics();
     if (point === 'relay.after-send') expect(copies).toBeGreaterThan(0);

@@ -14,6 +14,9 @@ export interface Exit {
 
 export type Environment = Readonly<Record<string, string>>;
 
+/** For one that is to be killed or frozen: what it leaves held, its partitions and what its transaction has locked, is free again before others lose patience with it. */
+export const SOON_FREE: Environment = { BRX_LOG_FORMAT: 'json', BRX_INGEST_SESSION_TIMEOUT_MS: '3000', BRX_DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '3000' };
+
 /** One line of a worker's log. */
 export interface LogLine {
   level: string;
