@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test, type TestContext } from 'vitest';
 import type { Guesses, Injection } from '../../../src/simulator/index.ts';
 import { cancellation, line, purchase } from '../../support/events.ts';
 import { createMarketplaceWorld, type ListedItem, type ListedSeller, type MarketplaceWorld } from '../../support/marketplace-world.ts';
@@ -14,14 +14,9 @@ const COPIES = 3;
 /** Longer than any other field: no room behind an item's id for a marker. */
 const NO_ROOM = { userDataMaxLength: 64 };
 
-let world: MarketplaceWorld | undefined;
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-});
-
-async function running(guesses: Partial<Guesses>, env: Readonly<Record<string, string>> = {}): Promise<MarketplaceWorld> {
-  world = await createMarketplaceWorld({ guesses, env });
+async function running({ onTestFinished }: TestContext, guesses: Partial<Guesses>, env: Readonly<Record<string, string>> = {}): Promise<MarketplaceWorld> {
+  const world = await createMarketplaceWorld({ guesses, env });
+  onTestFinished(() => world.close());
   await world.startAll();
   return world;
 }
@@ -47,9 +42,9 @@ const VARIANTS: Variant[] = [
   ['updates make properties the default, and merge what has become equal', { omittedOnUpdate: 'default', mergeOnUpdate: true }],
 ];
 
-describe.each(VARIANTS)('%s', (_, guesses, env = {}) => {
-  test('sales, cancellations, lost answers and buyers there: all end as they should', { timeout: 120_000 }, async () => {
-    const at = await running(guesses, env);
+describe.concurrent.each(VARIANTS)('%s', (_, guesses, env = {}) => {
+  test('sales, cancellations, lost answers and buyers there: all end as they should', { timeout: 120_000 }, async (context) => {
+    const at = await running(context, guesses, env);
     const { control } = at.simulator;
     const marked = env['BRX_MARKETPLACE_DATA_FIELD_LENGTH'] === undefined;
     const put = (seller: ListedSeller, fault: Omit<Injection, 'when'>, method = 'PUT') => control.inject({ ...fault, when: { sellerId: seller.sellerId, method } });
@@ -101,7 +96,7 @@ describe.each(VARIANTS)('%s', (_, guesses, env = {}) => {
   });
 });
 
-describe.each<[string, Partial<Guesses>, merges: boolean]>([
+describe.concurrent.each<[string, Partial<Guesses>, merges: boolean]>([
   ['equal by price and description', { mergeOnCreate: 'price_description' }, true],
   ['equal by price', { mergeOnCreate: 'price' }, true],
   ['equal by properties', { mergeOnCreate: 'properties' }, true],
@@ -109,8 +104,8 @@ describe.each<[string, Partial<Guesses>, merges: boolean]>([
   ['never equal', { mergeOnCreate: 'never' }, false],
   ['equal by price, and the text sent last is kept', { mergeOnCreate: 'price', mergedUserData: 'replace' }, true],
 ])('a create adds to another product of the seller’s: %s', (_, guesses, merges) => {
-  test.each([['is answered', false], ['is not answered', true]])('what comes back is up for sale once, and where it is not under its own product that is to be seen; the create %s', async (_answer, isLost) => {
-    const at = await running({ ...guesses, quantityZero: 'delete' });
+  test.for([['is answered', false], ['is not answered', true]] as const)('what comes back is up for sale once, and where it is not under its own product that is to be seen; the create %s', async ([_answer, isLost], context) => {
+    const at = await running(context, { ...guesses, quantityZero: 'delete' });
     const { control } = at.simulator;
     const seller = await at.seller(COPIES);
     const [item] = seller.items as [ListedItem];
@@ -134,8 +129,8 @@ describe.each<[string, Partial<Guesses>, merges: boolean]>([
   });
 });
 
-test('there is less room for our text than we were told: the write is refused, the sale ends, nothing is changed', async () => {
-  const at = await running(NO_ROOM);
+test.concurrent('there is less room for our text than we were told: the write is refused, the sale ends, nothing is changed', async (context) => {
+  const at = await running(context, NO_ROOM);
   const seller = await at.seller(COPIES);
   const sale = wants(seller.items[0]!, 1);
   await at.send(sale);
