@@ -37,9 +37,19 @@ export interface TestTopics {
   remove(): Promise<void>;
 }
 
+/** Once for a file of tests: an id the stack's registry has given out stays, and to ask for all of them takes longer than to make the topics. */
+let registered: ReturnType<typeof register> | undefined;
+
+async function register(): Promise<Pick<TestTopics, 'encoder' | 'schemaIds'>> {
+  const registry = createRegistry({ url: stackUrls().registryUrl, username: undefined, password: undefined });
+  for (const record of RECORD_NAMES) await registry.register(RECORDS[record].fullName, LATEST[record].avro);
+  const encoder = createEncoder(registry, RECORD_NAMES);
+  await encoder.prepare();
+  return { encoder, schemaIds: await schemaIds(registry) };
+}
+
 /** `brokers`: a broker of the test's own. */
 export async function createTestTopics(brokers?: string): Promise<TestTopics> {
-  const stack = stackUrls();
   const prefix = `test-${randomBytes(6).toString('hex')}.`;
   const groupId = `${prefix}ingest`;
   const sagaGroupId = `${prefix}saga`;
@@ -47,17 +57,13 @@ export async function createTestTopics(brokers?: string): Promise<TestTopics> {
   const [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels] = [TOPICS.marketplaceEvents, deadLetterTopic(TOPICS.marketplaceEvents), TOPICS.sagaEvents, deadLetterTopic(TOPICS.sagaEvents), TOPICS.purchaseOutcomes, TOPICS.inventoryLevels].map((topic) => topicName(prefix, topic)) as [string, string, string, string, string, string];
   const snapshots = topicName(prefix, TOPICS.inventorySnapshots);
   const all = [events, deadLetters, sagaEvents, sagaDeadLetters, outcomes, levels, snapshots, topicName(prefix, deadLetterTopic(TOPICS.inventorySnapshots))];
-  const kafka = createKafka({ brokers: (brokers ?? stack.kafkaBrokers).split(','), clientId: 'test', ssl: false, sasl: undefined, topicPrefix: prefix }, silentLogger);
-  const registry = createRegistry({ url: stack.registryUrl, username: undefined, password: undefined });
-  for (const record of RECORD_NAMES) await registry.register(RECORDS[record].fullName, LATEST[record].avro);
+  const kafka = createKafka({ brokers: (brokers ?? stackUrls().kafkaBrokers).split(','), clientId: 'test', ssl: false, sasl: undefined, topicPrefix: prefix }, silentLogger);
   const admin = kafka.admin();
   await admin.connect();
   const numPartitions = TOPICS.marketplaceEvents.partitions;
   await admin.createTopics({ topics: all.map((topic) => ({ topic, numPartitions, replicationFactor: 1 })), waitForLeaders: false });
   await leadersLead(admin, all);
   const producer = createProducer(kafka);
-  const encoder = createEncoder(registry, RECORD_NAMES);
-  await encoder.prepare();
 
   return {
     prefix,
@@ -70,11 +76,10 @@ export async function createTestTopics(brokers?: string): Promise<TestTopics> {
     sagaGroupId,
     snapshots,
     snapshotsGroupId,
-    encoder,
+    ...(await (registered ??= register())),
     kafka,
     admin,
     producer,
-    schemaIds: await schemaIds(registry),
     async committed() {
       const [group] = await admin.fetchOffsets({ groupId, topics: [events] });
       return new Map((group?.partitions ?? []).filter(({ offset }) => Number(offset) >= 0).map(({ partition, offset }) => [partition, Number(offset)]));
