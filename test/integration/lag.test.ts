@@ -123,7 +123,7 @@ test('a quiet night: nothing arrives, nobody is there, and all is well', async (
 
 test('STALL: behind and nothing committed, although somebody owns it; well as soon as it is committed', async () => {
   await publish(0, 500, 400);
-  const consumer = topics.kafka.consumer({ groupId: topics.groupId });
+  const consumer = topics.kafka.consumer({ groupId: topics.groupId, maxWaitTimeInMs: 100 });
   try {
     await consumer.connect();
     await consumer.subscribe({ topic: topics.events, fromBeginning: true });
@@ -147,7 +147,7 @@ test('records that retention deleted before the group read them are told, and th
 });
 
 test('who works on what', async () => {
-  const consumer = topics.kafka.consumer({ groupId: topics.groupId });
+  const consumer = topics.kafka.consumer({ groupId: topics.groupId, maxWaitTimeInMs: 100 });
   try {
     await consumer.connect();
     await consumer.subscribe({ topic: topics.events, fromBeginning: true });

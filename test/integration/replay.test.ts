@@ -173,7 +173,7 @@ describe('apply, watch and undo', () => {
   });
 
   test('an instance that comes between plan and apply is in the way, and no replay is written down', async () => {
-    const consumer = world.topics.kafka.consumer({ groupId: world.topics.groupId });
+    const consumer = world.topics.kafka.consumer({ groupId: world.topics.groupId, maxWaitTimeInMs: 100 });
     const plan = (await brx('plan', '--shift', '-1')).json as Plan;
     expect(plan.blocked).toEqual([]);
     await consumer.connect();

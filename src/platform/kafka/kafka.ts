@@ -5,6 +5,7 @@ import { systemClock, type Clock } from '../clock.ts';
 import type { Logger } from '../log.ts';
 import { registerCodecs } from './compression.ts';
 import { kafkajsLogLevel, pinoLogCreator } from './kafka-log.ts';
+import { quickSetOffsets } from './set-offsets.ts';
 import { patchKafkajsTimerLoop } from './timer-patch.ts';
 
 const CONNECTION_TIMEOUT_MS = 3_000;
@@ -19,12 +20,12 @@ export const COMMAND_RETRIES = 3;
 
 /**
  * The one way to a kafkajs client. Consumers, producers and admins made from it share its retry settings, its logger and the
- * codecs, and have no timer loop.
+ * codecs, have no timer loop, and set offsets without a sleep.
  */
 export function createKafka(config: KafkaConfig, logger: Logger, options: { retries?: number } = {}): Kafka {
   patchKafkajsTimerLoop();
   registerCodecs(kafkajs.CompressionCodecs);
-  return new Kafka({
+  const kafka = new Kafka({
     brokers: [...config.brokers],
     clientId: config.clientId,
     ssl: config.ssl,
@@ -35,6 +36,9 @@ export function createKafka(config: KafkaConfig, logger: Logger, options: { retr
     logLevel: kafkajsLogLevel(logger),
     logCreator: pinoLogCreator(logger),
   });
+  const admin = kafka.admin.bind(kafka);
+  kafka.admin = (settings) => ({ ...admin(settings), setOffsets: quickSetOffsets(kafka) });
+  return kafka;
 }
 
 /** What kafkajs threw, as BRX_KAFKA_UNAVAILABLE. */
