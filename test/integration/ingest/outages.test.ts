@@ -5,7 +5,8 @@ import { businessHash } from '../../../src/operations/verify/index.ts';
 import { createTestDatabase, TEST_PREFIX, withDatabase } from '../../support/database.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { createIngestWorld, itemOf, type IngestWorld } from '../../support/ingest.ts';
-import { startPrivatePostgres, startPrivateRegistry, type PrivateService } from '../../support/stack.ts';
+import { stackUrls, startPrivatePostgres, startPrivateRegistry, type PrivateService } from '../../support/stack.ts';
+import { startTcpGate } from '../../support/tcp-gate.ts';
 import { until } from '../../support/wait.ts';
 
 /** Protects P3 and P4: what is away is waited for. Nothing is dead-lettered or skipped for it, and the group is kept. */
@@ -102,19 +103,21 @@ describe('PostgreSQL', () => {
 });
 
 test('a stop while something is away is no longer than its deadline, and loses nothing', async () => {
-  const registry = await privately(startPrivateRegistry());
-  const id = await createRegistry({ url: registry.url, username: undefined, password: undefined }).register(RECORDS.InventoryChanged.fullName, LATEST.InventoryChanged.avro);
-  await registry.stop();
+  const { hostname, port, pathname } = new URL(stackUrls().registryUrl);
+  const registry = await startTcpGate({ host: hostname, port: Number(port) });
+  started.push(registry);
+  await registry.shut();
+  const registryUrl = `http://127.0.0.1:${registry.port}${pathname}`;
   const world = await newWorld();
-  const first = await world.start({ registryUrl: registry.url });
+  const first = await world.start({ registryUrl });
   const event = change();
-  await world.send(world.record(event, { value: encode('InventoryChanged', id, event) }));
+  await world.sendEvents(event);
   await until('it is held', () => first.signals.held.length > 0);
   const begun = performance.now();
   await first.stop();
   expect(performance.now() - begun).toBeLessThan(10_000);
-  await registry.start();
-  await world.start({ registryUrl: registry.url });
+  await registry.reopen();
+  await world.start({ registryUrl });
   await world.processed();
   expect(await itemOf(world.pool, event.user_id, event.item_id)).toMatchObject({ on_hand: 1 });
 });
