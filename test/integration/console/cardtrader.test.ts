@@ -127,7 +127,7 @@ test('a chunk that was refused: when it is tried again, and that another job may
   await world.rows('ALTER TABLE marketplace_listings DROP CONSTRAINT refused_by_test');
   await signedIn(`#/syncs?user=${seller.user}`);
   await says(page, 'tries again later');
-  expect(await page.$eval('body', (body) => body.textContent)).not.toContain('Not now: one is under way');
+  expect(await page.evaluate('document.body.innerText')).not.toContain('Not now: one is under way');
   await page.locator(`a[href="#/syncs/${job}"]`).click();
   await says(page, /refused_by_test/);
   await says(page, /at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d/);
