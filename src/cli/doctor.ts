@@ -46,7 +46,7 @@ async function run(context: CliContext, { tokens, strict = false }: Options): Pr
   out.line();
   out.line(`${failure} failure${failure === 1 ? '' : 's'}, ${warning} warning${warning === 1 ? '' : 's'}, ${ok} as they should be${skipped > 0 ? `, ${skipped} not looked at` : ''}`);
   const bad = failure + (strict ? warning : 0);
-  if (bad > 0) throw new BrxError('BRX_DIFFERENT', `${bad} thing${bad === 1 ? ' is' : 's are'} not as they should be`, { remedy: 'each finding says what to do' });
+  if (bad > 0) throw new BrxError('BRX_DIFFERENT', `${bad === 1 ? '1 thing is not as it' : `${bad} things are not as they`} should be`, { remedy: 'each finding says what to do' });
 }
 
 const MARKS: Record<Verdict, readonly [mark: string, style: Style]> = { ok: ['ok  ', 'green'], warning: ['warn', 'yellow'], failure: ['FAIL', 'red'], skipped: ['-   ', 'dim'] };
