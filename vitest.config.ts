@@ -1,29 +1,34 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 /**
  * Five projects, by what they need: unit, property and contract need nothing but Node (they are `npm run check`);
  * integration and crash need the local stack (`npm test` brings it up through test/support/global-setup.ts).
- * Files of the last two run two at a time: each has topics, databases and groups of its own, and waits (for sessions of a group to
- * expire, for leases to end) for more than half of its time.
+ * Files of the last two run at once, too: each has topics, databases and groups of its own. Those of integration wait most of their time (for leases, for polls,
+ * for answers that never come); those of crash run five tests at once themselves, and start processes.
  */
+const AT_ONCE = { integration: 3, crash: 2 };
+
 /** Of tests that only compute: some look at 100,000 cases. All deadlines are for a machine that is busy with something else; a test that passes does not wait for them. */
 const PATIENCE_MS = 30_000;
 
-const FILES_AT_ONCE = 2;
+/** They have every core, where vitest would leave one free, which of two is half; and threads of one process, which start sooner than processes. */
+const COMPUTES = { maxWorkers: availableParallelism(), pool: 'threads', testTimeout: PATIENCE_MS } as const;
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles: ['test/support/secrets-kept.ts'], testTimeout: PATIENCE_MS } },
-      { test: { name: 'property', include: ['test/property/**/*.test.ts'], testTimeout: PATIENCE_MS } },
-      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], testTimeout: PATIENCE_MS } },
+      { test: { name: 'unit', include: ['test/unit/**/*.test.ts'], setupFiles: ['test/support/secrets-kept.ts'], ...COMPUTES } },
+      { test: { name: 'property', include: ['test/property/**/*.test.ts'], ...COMPUTES } },
+      { test: { name: 'contract', include: ['test/contract/**/*.test.ts'], ...COMPUTES } },
       {
         test: {
           name: 'integration',
           include: ['test/integration/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: FILES_AT_ONCE,
+          maxWorkers: AT_ONCE.integration,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
         },
@@ -34,7 +39,8 @@ export default defineConfig({
           include: ['test/crash/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: FILES_AT_ONCE,
+          maxWorkers: AT_ONCE.crash,
+          sequence: { groupOrder: 2 },
           testTimeout: 240_000,
           hookTimeout: 120_000,
         },
