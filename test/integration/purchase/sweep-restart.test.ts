@@ -16,7 +16,7 @@ const PHASES: [phase: string, hold: (lane: number) => string, statement: RegExp]
   ['after its claim, while it waits for the lane of what it has claimed', (lane) => `SELECT pg_advisory_lock(${LANE_LOCK_CLASS}, ${lane})`, /pg_advisory_xact_lock/],
 ];
 
-test.each(PHASES)('PostgreSQL restarted with -m immediate, %s: the sale ends all the same', { timeout: 120_000 }, async (_, hold, statement) => {
+test.concurrent.each(PHASES)('PostgreSQL restarted with -m immediate, %s: the sale ends all the same', { timeout: 120_000 }, async (_, hold, statement) => {
   const postgres = await startPrivatePostgres();
   try {
     const world = await createSaleWorld({ database: await createTestDatabase(postgres.url) });
