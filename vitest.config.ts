@@ -4,10 +4,10 @@ import { defineConfig } from 'vitest/config';
 /**
  * Five projects, by what they need: unit, property and contract need nothing but Node (they are `npm run check`);
  * integration and crash need the local stack (`npm test` brings it up through test/support/global-setup.ts).
- * Files of the last two run at once, too: each has topics, databases and groups of its own. Those of integration wait most of their time (for leases, for polls,
- * for answers that never come); those of crash run five tests at once themselves, and start processes.
+ * Files of the last two run two at a time: each has topics, databases and groups of its own, and waits (for leases, for polls, for answers that never come) for more than half
+ * of its time. Three at once pass as well, and leave less room where a machine is slow.
  */
-const AT_ONCE = { integration: 3, crash: 2 };
+const AT_ONCE = 2;
 
 /** Of tests that only compute: some look at 100,000 cases. All deadlines are for a machine that is busy with something else; a test that passes does not wait for them. */
 const PATIENCE_MS = 30_000;
@@ -27,7 +27,7 @@ export default defineConfig({
           include: ['test/integration/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: AT_ONCE.integration,
+          maxWorkers: AT_ONCE,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 120_000,
@@ -39,7 +39,7 @@ export default defineConfig({
           include: ['test/crash/**/*.test.ts'],
           setupFiles: ['test/support/secrets-kept.ts'],
           globalSetup: ['test/support/global-setup.ts'],
-          maxWorkers: AT_ONCE.crash,
+          maxWorkers: AT_ONCE,
           sequence: { groupOrder: 2 },
           testTimeout: 240_000,
           hookTimeout: 120_000,
