@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { InventoryChanged } from '../../src/contract/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
@@ -6,7 +6,7 @@ import { createCodec, createRegistry } from '../../src/platform/kafka/index.ts';
 import { generateEvents, publishWorkload, valueBytes } from '../../src/operations/generate/index.ts';
 import { explainItem } from '../../src/operations/item/index.ts';
 import { businessHash, verify, type Difference, type VerifyReport } from '../../src/operations/verify/index.ts';
-import { createTestDatabase, type TestDatabase } from '../support/database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from '../support/database.ts';
 import { history, randomUuid } from '../support/events.ts';
 import { HORIZON_MS } from '../support/oracle-check.ts';
 import { stackUrls } from '../support/stack.ts';
@@ -55,7 +55,7 @@ const send = (change: InventoryChanged, partition?: number): Promise<void> =>
 
 beforeAll(async () => {
   [database, topics] = await Promise.all([createTestDatabase(), createTestTopics()]);
-  pool = new pg.Pool({ connectionString: database.url, max: 3 });
+  pool = openPool(database, 3);
   await publishWorkload(generateEvents({ at: Date.now(), events: 4_000, users: 50, itemsPerUser: 10, poison: 0.02, negative: 0.02 }), { producer: topics.producer, topic: topics.events, schemaIds: topics.schemaIds, clock: systemClock });
   // A producer with another partitioner: the events of one user in two partitions, and one event in both.
   for (const [index, change] of scattered.entries()) await send(change, index % 2);

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import puppeteer, { type Browser, type Page } from 'puppeteer-core';
 import { afterAll, afterEach, beforeAll, beforeEach, expect } from 'vitest';
 import { findChromium, readSettings } from '../../stack/index.ts';
@@ -13,7 +13,7 @@ import { silentLogger } from '../../src/platform/log.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
 import { createPostgres, createReaders, type Postgres } from '../../src/platform/postgres/index.ts';
 import { databaseConfig } from './database-config.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from './database.ts';
 import { REST, SELF } from './http.ts';
 import { startTcpGate, type TcpGate } from './tcp-gate.ts';
 
@@ -46,7 +46,7 @@ export async function serveConsole({ token, self = SELF, limits = REST.limits, o
   const gate = await startTcpGate({ host: '127.0.0.1', port: Number(new URL(database.url).port) });
   const through = new URL(database.url);
   through.port = String(gate.port);
-  const pool = new pg.Pool({ connectionString: database.url, max: 2 });
+  const pool = openPool(database, 2);
   const logger = silentLogger;
   const postgres = createPostgres(databaseConfig(through.toString(), { acquireTimeoutMs: 500 }), { logger, applicationName: 'console', keyLookupsOnly: false });
   const readers = createReaders({ urls: [], poolMax: 2, maxLagMs: 1_000, waitMs: 100 }, postgres.config, { primary: postgres, logger, applicationName: 'console' });

@@ -26,6 +26,16 @@ export async function createTestDatabase(serverUrl = inject('stack').databaseUrl
   return testDatabase(serverUrl, name);
 }
 
+/**
+ * A pool of the test's own. What becomes of its idle connections is told by the next query: a test may take its server away, and a database that is dropped right after `end()` ends
+ * connections that are still on their way out (15 of 40 times on a fast disk).
+ */
+export function openPool({ url }: Pick<TestDatabase, 'url'>, max: number): pg.Pool {
+  const pool = new pg.Pool({ connectionString: url, max });
+  pool.on('error', () => undefined);
+  return pool;
+}
+
 /** A new database with nothing in it, for tests of the migrations themselves. */
 export async function createEmptyDatabase(serverUrl = inject('stack').databaseUrl): Promise<TestDatabase> {
   const name = newName();

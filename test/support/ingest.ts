@@ -1,5 +1,5 @@
 import type { Message } from 'kafkajs';
-import pg from 'pg';
+import type pg from 'pg';
 import { partitionOf, TOPICS, type InventoryChanged, type PurchaseCancelled, type PurchaseRequested } from '../../src/contract/index.ts';
 import type { IngestConfig, PostgresConfig } from '../../src/config.ts';
 import { BrxError } from '../../src/errors.ts';
@@ -14,7 +14,7 @@ import { createPurchaseContext } from '../../src/purchase/index.ts';
 import { Decoder } from '../../src/records/index.ts';
 import { createGroupMemory } from '../../src/operations/replay/index.ts';
 import { startAll, stopAll, type Service } from '../../src/platform/service.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from './database.ts';
 import { databaseConfig } from './database-config.ts';
 import { stackUrls } from './stack.ts';
 import { createTestTopics, type TestTopics } from './topic.ts';
@@ -94,8 +94,7 @@ export interface IngestWorld {
 export async function createIngestWorld(options: { serverUrl?: string; database?: TestDatabase; brokers?: string } = {}): Promise<IngestWorld> {
   const database = options.database ?? (await createTestDatabase(options.serverUrl));
   const topics = await createTestTopics(options.brokers);
-  const pool = new pg.Pool({ connectionString: database.url, max: 4 });
-  pool.on('error', () => undefined); // a test may take the server away; the next query says so
+  const pool = openPool(database, 4);
   const { kafka, events: topic, groupId } = topics;
   const producer = kafka.producer({ allowAutoTopicCreation: false });
   await producer.connect();

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import type { KafkaMessage } from 'kafkajs';
-import pg from 'pg';
+import type pg from 'pg';
 import type { TestContext } from 'vitest';
 import { enqueue, Relay, RELAY_SESSION, shardOf, type OutboxMessage, type RelayObserver } from '../../src/outbox/index.ts';
 import { systemClock, type Clock } from '../../src/platform/clock.ts';
 import { createKafka, createProducer, leadersLead, type Kafka, type Producer } from '../../src/platform/kafka/index.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { createPostgres, inTransaction, lockUsers, openSession, type Postgres, type Transaction } from '../../src/platform/postgres/index.ts';
-import { createTestDatabase } from './database.ts';
+import { createTestDatabase, openPool } from './database.ts';
 import { databaseConfig } from './database-config.ts';
 import { randomUuid } from './events.ts';
 import { stackUrls } from './stack.ts';
@@ -89,8 +89,7 @@ export async function createOutboxWorld({ onTestFinished }: TestContext, options
 
   const database = await createTestDatabase(options.serverUrl);
   if (options.serverUrl === undefined) closing.push(() => database.drop());
-  const pool = new pg.Pool({ connectionString: database.url, max: 4 });
-  pool.on('error', () => undefined); // a test may take the server away; the next query says so
+  const pool = openPool(database, 4);
   closing.push(() => pool.end());
   const postgres = createPostgres(databaseConfig(database.url, { poolMax: 24 }), { logger: silentLogger, applicationName: 'writer under test', keyLookupsOnly: true });
   closing.push(() => postgres.close());

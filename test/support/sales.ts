@@ -1,8 +1,8 @@
-import pg from 'pg';
+import type pg from 'pg';
 import type { Role } from '../../src/config.ts';
 import { TOPICS, partitionOf, type PurchaseCancelled, type PurchaseRequested, type PurchaseSettled } from '../../src/contract/index.ts';
 import type { Clock } from '../../src/platform/clock.ts';
-import { createTestDatabase, type TestDatabase } from './database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from './database.ts';
 import { startFlow, type RunningFlow } from './flow.ts';
 import { bytesOf, type MarketplaceEvent } from './ingest.ts';
 import { stackUrls } from './stack.ts';
@@ -50,8 +50,7 @@ export interface SaleWorld {
 export async function createSaleWorld(options: { database?: TestDatabase } = {}): Promise<SaleWorld> {
   const database = options.database ?? (await createTestDatabase());
   const topics = await createTestTopics();
-  const pool = new pg.Pool({ connectionString: database.url, max: 4 });
-  pool.on('error', () => undefined); // a test may take the server away; the next query says so
+  const pool = openPool(database, 4);
   const running = new Set<RunningFlow>();
   const groups = [[topics.groupId, topics.events], [topics.sagaGroupId, topics.sagaEvents]] as const;
   const rows = async <T extends pg.QueryResultRow>(sql: string, ...values: unknown[]): Promise<T[]> => (await pool.query<T>(sql, values)).rows;

@@ -4,7 +4,7 @@ import type { FaultAction, FaultPoint } from '../../src/platform/fault-points.ts
 import { systemClock } from '../../src/platform/clock.ts';
 import { generateEvents, publishWorkload, type GeneratedRecord, type WorkloadOptions } from '../../src/operations/generate/index.ts';
 import { commandLine, type Ran } from './cli.ts';
-import { createTestDatabase } from './database.ts';
+import { createTestDatabase, openPool } from './database.ts';
 import { startFlow, type RunningFlow } from './flow.ts';
 import { checkOracle } from './oracle-check.ts';
 import { stackUrls } from './stack.ts';
@@ -60,8 +60,7 @@ export async function createSystem({ task, onTestFinished }: TestContext, option
   if (options.serverUrl === undefined) closing.push(() => database.drop()); // a server of the test's own goes as a whole
   const topics = await createTestTopics();
   closing.push(() => topics.remove());
-  const pool = new pg.Pool({ connectionString: database.url, max: 3 });
-  pool.on('error', () => undefined); // of idle connections, when a test restarts the server: the next query gets a new one
+  const pool = openPool(database, 3);
   closing.push(() => pool.end());
 
   const sales = options.sales === true;

@@ -1,11 +1,11 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { z } from 'zod';
 import { apiRoutes, createHttpServer, report, type HttpServer, type Route } from '../../../src/http/index.ts';
 import { createMetrics } from '../../../src/platform/metrics.ts';
 import { createPostgres, createReaders, type Postgres, type Readers } from '../../../src/platform/postgres/index.ts';
 import { databaseConfig } from '../../support/database-config.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from '../../support/database.ts';
 import { randomUuid } from '../../support/events.ts';
 import { REST } from '../../support/http.ts';
 import { keepingLogger } from '../../support/redis.ts';
@@ -25,7 +25,7 @@ const { logger, lines } = keepingLogger();
 beforeAll(async () => {
   database = await createTestDatabase();
   gate = await startTcpGate({ host: '127.0.0.1', port: Number(new URL(database.url).port) });
-  pool = new pg.Pool({ connectionString: database.url, max: 3 });
+  pool = openPool(database, 3);
   const through = new URL(database.url);
   through.port = String(gate.port);
   postgres = createPostgres(databaseConfig(through.toString(), { acquireTimeoutMs: 500 }), { logger, applicationName: 'api', keyLookupsOnly: false });

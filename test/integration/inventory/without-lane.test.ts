@@ -1,10 +1,10 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { InventoryChanged } from '../../../src/contract/index.ts';
 import { readStock, StockFold, writeStock } from '../../../src/inventory/index.ts';
 import { silentLogger } from '../../../src/platform/log.ts';
 import { createPostgres, inTransaction, lockUsers, type Postgres, type Transaction } from '../../../src/platform/postgres/index.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from '../../support/database.ts';
 import { databaseConfig } from '../../support/database-config.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { itemOf } from '../../support/ingest.ts';
@@ -21,7 +21,7 @@ let operator: pg.Pool;
 beforeAll(async () => {
   database = await createTestDatabase();
   postgres = createPostgres(databaseConfig(database.url), { logger: silentLogger, applicationName: 'test', keyLookupsOnly: true });
-  operator = new pg.Pool({ connectionString: database.url, max: 2 });
+  operator = openPool(database, 2);
 });
 afterAll(async () => {
   await postgres.close();

@@ -1,4 +1,4 @@
-import pg from 'pg';
+import type pg from 'pg';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { RELAY_SHARDS } from '../../../src/outbox/index.ts';
 import { countMarketplace } from '../../../src/marketplace/counts.sql.ts';
@@ -9,7 +9,7 @@ import { readDue } from '../../../src/marketplace/dispatcher/work.sql.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { silentLogger } from '../../../src/platform/log.ts';
 import { createPostgres, inTransaction, type Postgres } from '../../../src/platform/postgres/index.ts';
-import { createTestDatabase, type TestDatabase } from '../../support/database.ts';
+import { createTestDatabase, openPool, type TestDatabase } from '../../support/database.ts';
 import { databaseConfig } from '../../support/database-config.ts';
 import { randomUuid } from '../../support/events.ts';
 
@@ -24,7 +24,7 @@ const LEASE_MS = 30_000;
 beforeAll(async () => {
   database = await createTestDatabase();
   postgres = createPostgres(databaseConfig(database.url), { logger: silentLogger, applicationName: 'store', keyLookupsOnly: true });
-  pool = new pg.Pool({ connectionString: database.url, max: 2 });
+  pool = openPool(database, 2);
 });
 afterAll(async () => {
   await postgres.close();
