@@ -10,7 +10,7 @@ import { createWorld } from './world.ts';
 
 /**
  * `npm run bench:saga`: sales settled by BRX Sync and by DBOS, with the same CardTrader stand-in and the same PostgreSQL, in turn. Each run is a process of its own, warm before
- * anything counts: with a warm-up of 4 s a fifth of the CPU of BRX Sync was V8 compiling (perf), and a service runs for weeks.
+ * anything counts: on a busy machine a warm-up of 4 s left a fifth of the CPU of BRX Sync to V8 compiling (perf), and a service runs for weeks.
  */
 const { values: flags } = parseArgs({
   options: {
