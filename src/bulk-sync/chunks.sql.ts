@@ -1,4 +1,4 @@
-import { intArray, textArray, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
+import { intArray, storable, textArray, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
 import type { Cause, Counts, Finding, Mode, WaitsFor } from './job.ts';
 import type { Claim } from './jobs.sql.ts';
 
@@ -135,7 +135,7 @@ export async function parkChunk(tx: Transaction, { jobId, chunk, eventId }: { jo
     eventId,
     reason,
     tries,
-    `{${pauses.join(',')}}`,
+    intArray(pauses),
   );
   return parked === 1;
 }
@@ -179,7 +179,7 @@ export async function insertFindings(tx: Transaction, jobId: string, findings: r
     uuidArray(findings.map(({ itemId }) => itemId)),
     intArray(findings.map(({ ours }) => ours)),
     intArray(findings.map(({ theirs }) => theirs)),
-    textArray(findings.map(({ name }) => name?.replaceAll('\0', '').slice(0, 200) ?? null)),
+    textArray(findings.map(({ name }) => name === null ? null : storable(name, 200))),
   );
 }
 

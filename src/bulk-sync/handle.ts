@@ -4,7 +4,7 @@ import { BrxError, messageOf } from '../errors.ts';
 import type { RemoteProduct } from '../marketplace/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { SourceRecord } from '../platform/consumer/index.ts';
-import { DatabaseFailure, inTransaction, lockUsers, toBrxError, type Postgres } from '../platform/postgres/index.ts';
+import { DatabaseFailure, inTransaction, lockUsers, storable, toBrxError, type Postgres } from '../platform/postgres/index.ts';
 import { oneAtATime } from '../platform/together.ts';
 import { buryDeadLetters, type DeadEntry, type DeadLetterReason, type Decoder, type EventEntry } from '../records/index.ts';
 import { applyChunk, chunkKey, type AppliedChunk, type ApplyContext, type PreparedChunk } from './apply.ts';
@@ -42,6 +42,8 @@ export const CHUNKS_A_USER = 3;
 /** Tries of a chunk the database refuses: what refuses it may be somebody else's doing, and pass. */
 const TRIES = 3;
 const FIRST_AGAIN_MS = 100;
+/** Characters kept of what an error says. */
+const MOST_SAID = 500;
 
 /**
  * Records of `brx.inventory-snapshots`. Up to three chunks of a user are under way at once, each in a transaction of its own: they are decoded and looked up
@@ -80,7 +82,7 @@ async function applyOrPark(deps: SnapshotDeps, one: <T>(work: () => Promise<T>) 
       await clock.sleep(FIRST_AGAIN_MS * 2 ** tries * (0.5 + clock.random() / 2));
       continue;
     }
-    const reason = storable(`${applied.kind}: ${applied.message}`);
+    const reason = storable(`${applied.kind}: ${applied.message}`, MOST_SAID);
     const parked = await one(() =>
       inTransaction(
         postgres,
@@ -102,13 +104,11 @@ async function prepare({ postgres, catalogue, onRetry }: SnapshotDeps, one: <T>(
   if (spooled === undefined) return undefined;
   const products = JSON.parse(spooled) as RemoteProduct[];
   const prints: ReadonlyMap<number, Mapping> | undefined = await catalogue?.lookup(new Set(record.products.map((product) => product.blueprint_id))).catch(async (error: unknown) => {
-    if (error instanceof BrxError && error.retryable) await one(() => inTransaction(postgres, (tx) => noteWaiting(tx, chunkKey(record), { waitsFor: 'catalogue', said: storable(error.message) }), { onRetry })).catch(passOn);
+    if (error instanceof BrxError && error.retryable) await one(() => inTransaction(postgres, (tx) => noteWaiting(tx, chunkKey(record), { waitsFor: 'catalogue', said: storable(error.message, MOST_SAID) }), { onRetry })).catch(passOn);
     throw error;
   });
   return { record, exported: new Map(products.map((product) => [product.id, product])), prints };
 }
-
-const storable = (text: string): string => text.replaceAll('\0', '').slice(0, 500);
 
 /** What this chunk alone may be guilty of, as a value; everything else is thrown. */
 function refusal(error: unknown): DatabaseFailure {

@@ -1,4 +1,4 @@
-import { nameStatement, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
+import { intArray, nameStatement, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
 import type { JobState, Mode, Problem, WaitsFor } from './job.ts';
 
 /** What is asked for. */
@@ -73,15 +73,15 @@ export interface JobRow {
 }
 
 /** Of a job that is over nobody waits for anything. */
-const WAITS = 'waits_for IS NOT NULL AND j.due_at IS NOT NULL';
+const IS_WAITING = 'waits_for IS NOT NULL AND j.due_at IS NOT NULL';
 
 const JOBS = `SELECT j.job_id AS "jobId", j.user_id AS "userId", j.mode, j.state, j.dry_run AS "dryRun", j.scheduled, j.asked_by AS "askedBy", j.asked_at AS "askedAt", j.exported_at AS "exportedAt",
        j.applying_at AS "applyingAt", j.ended_at AS "endedAt", coalesce(j.lease_until > now(), false) AS leased, j.problem, j.said, j.products, j.unread, j.chunks, j.orders_read AS "ordersRead", c.*
   FROM bulk_sync_jobs AS j
  CROSS JOIN LATERAL (SELECT (count(*) FILTER (WHERE state = 'DONE'))::int AS done, (count(*) FILTER (WHERE state = 'PARKED'))::int AS parked, CASE WHEN j.due_at IS NOT NULL THEN min(next_try_at) END AS "nextTryAt",
                             CASE WHEN j.due_at IS NOT NULL THEN min(sent_at) FILTER (WHERE state = 'SENT') END AS "sentAt",
-                            coalesce(array_agg(chunk ORDER BY chunk) FILTER (WHERE ${WAITS}), '{}') AS waiting, min(waits_for) FILTER (WHERE ${WAITS}) AS "waitsFor", min(waits_since) FILTER (WHERE ${WAITS}) AS "waitsSince",
-                            (array_agg(waits_said ORDER BY waits_since, chunk) FILTER (WHERE ${WAITS}))[1] AS "waitsSaid",
+                            coalesce(array_agg(chunk ORDER BY chunk) FILTER (WHERE ${IS_WAITING}), '{}') AS waiting, min(waits_for) FILTER (WHERE ${IS_WAITING}) AS "waitsFor", min(waits_since) FILTER (WHERE ${IS_WAITING}) AS "waitsSince",
+                            (array_agg(waits_said ORDER BY waits_since, chunk) FILTER (WHERE ${IS_WAITING}))[1] AS "waitsSaid",
                             coalesce(sum(created), 0)::int AS created, coalesce(sum(adopted), 0)::int AS adopted, coalesce(sum(linked), 0)::int AS linked, coalesce(sum(pushed), 0)::int AS pushed,
                             coalesce(sum(drifted), 0)::int AS drifted, coalesce(sum(left_alone), 0)::int AS left, coalesce(sum(same), 0)::int AS same, coalesce(sum(unmapped), 0)::int AS unmapped
                        FROM bulk_sync_chunks WHERE job_id = j.job_id) AS c`;
@@ -177,7 +177,7 @@ export async function insertChunk(tx: Transaction, claim: Claim, chunk: { chunk:
     ...mine(claim),
     chunk.chunk,
     chunk.eventId,
-    `{${chunk.productIds.join(',')}}`,
+    intArray(chunk.productIds),
     chunk.products,
   );
   return inserted === 1;

@@ -6,7 +6,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withMarketplace, withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, printable } from './output.ts';
+import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
 import { sellerArgument } from './seller-token.ts';
 
 /** By name, so that `--help` need not load the feature; a test compares them with its list. */
@@ -171,7 +171,7 @@ async function problems(context: CliContext, userId: string, limit: number): Pro
   out.json(rows);
   if (rows.length === 0) return out.line('CardTrader takes everything');
   out.table(
-    rows.map(({ itemId, productId, kind, said, at }) => ({ item: itemId, product: productId, kind, said: printable(said), since: at.toISOString().slice(0, 19).replace('T', ' ') })),
+    rows.map(({ itemId, productId, kind, said, at }) => ({ item: itemId, product: productId, kind, said: printable(said), since: formatTime(at) })),
     [{ key: 'item' }, { key: 'product', align: 'right' }, { key: 'kind' }, { key: 'said', title: 'what CardTrader said' }, { key: 'since', title: 'since (UTC)' }],
   );
 }
@@ -191,7 +191,7 @@ async function show(context: CliContext, userId: string, itemId: string): Promis
   if (operations.length > 0) out.line(`\n${out.paint('bold', 'operations: the one whose marker the product carries, and what is open')}`);
   for (const operation of operations) out.line(`  ${words.operation(operation)}${saleOf(operation)}`);
   if (actions.length > 0) out.line(`\n${out.paint('bold', 'what operators did (UTC)')}`);
-  for (const { at, who, action, reason } of actions) out.line(`  ${timeText(at)}  ${who}: ${action} (“${reason}”)`);
+  for (const { at, who, action, reason } of actions) out.line(`  ${formatTime(at)}  ${who}: ${action} (“${reason}”)`);
 }
 
 function listingLines({ out }: CliContext, listing: ListingDetail, userId: string, mismatchMeans: string | null): string[] {
@@ -201,19 +201,19 @@ function listingLines({ out }: CliContext, listing: ListingDetail, userId: strin
   const agrees = outstanding > 0 ? 'operations are under way' : available === quantity ? 'both sides agree' : out.paint('yellow', 'they differ');
   return [
     out.paint('bold', `item ${itemId} of user ${userId}: product ${productId}${product.name === null ? '' : `, ${printable(product.name)}`}`),
-    `CardTrader  ${gone ? 'gone' : copies(quantity)}, confirmed ${timeText(listing.confirmedAt)} UTC by its clock`,
+    `CardTrader  ${gone ? 'gone' : copies(quantity)}, confirmed ${formatTime(listing.confirmedAt)} UTC by its clock`,
     `here        ${available === null ? 'no such item' : `${available} can be sold (${onHand ?? 0} on hand, ${held ?? 0} held)`}; ${agrees}`,
     `price       ${priceText(listing)}`,
     `blueprint   ${listing.blueprintId}`,
     ...(properties.length === 0 ? [] : [`properties  ${properties.join(', ')}`]),
     ...(product.userDataField === null || product.userDataField === '' ? [] : [`own text    ${printable(product.userDataField)}`]),
-    `linked      ${timeText(listing.linkedAt)} UTC`,
+    `linked      ${formatTime(listing.linkedAt)} UTC`,
     ...(soldLines.length === 0 ? [] : [`sales seen  ${formatCount(soldLines.length)} order lines, newest ${soldLines.at(-1) ?? ''}`]),
     ...(mismatch === null
       ? []
       : [
           '',
-          out.paint('yellow', `mismatch: ${mismatch.kind}, seen ${timeText(new Date(mismatch.at))} UTC${mismatch.expected === null ? '' : `, expected ${mismatch.expected}`}${mismatch.found === null ? '' : `, found ${mismatch.found}`}`),
+          out.paint('yellow', `mismatch: ${mismatch.kind}, seen ${formatTime(new Date(mismatch.at))} UTC${mismatch.expected === null ? '' : `, expected ${mismatch.expected}`}${mismatch.found === null ? '' : `, found ${mismatch.found}`}`),
           `  ${mismatchMeans ?? ''}`,
           `  once somebody has looked at it: brx-sync listings clear-mismatch ${userId} ${itemId} --reason …`,
         ]),
@@ -246,4 +246,3 @@ const saleOf = ({ purchaseId }: OperationDetail): string => (purchaseId === null
 const tieWords = ({ itemId, productId }: { itemId: string; productId: number }): string => `item ${itemId} (product ${productId})`;
 const counted = (count: number, one: string, many = `${one}s`): string => `${formatCount(count)} ${count === 1 ? one : many}`;
 const copies = (quantity: number): string => counted(quantity, 'copy', 'copies');
-const timeText = (time: Date): string => time.toISOString().replace('T', ' ').slice(0, 19);

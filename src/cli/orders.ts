@@ -5,7 +5,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, printable } from './output.ts';
+import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
 
 const DEFAULT_LIMIT = 50;
 const POLL_WAIT_SECONDS = 120;
@@ -99,7 +99,7 @@ async function show(context: CliContext, userId: string, orderId: number): Promi
   if (order === undefined) throw noOrder(userId, orderId);
   out.json({ ...order, lines: order.lines.map((line) => ({ ...line, words: lineWords(line) })) });
   out.line(out.paint('bold', `order ${orderId}${order.code === null ? '' : ` (${printable(order.code)})`}: ${printable(order.state)}${order.viaZero === true ? ', CT Zero' : ''}${order.presale === true ? ', presale' : ''}`));
-  out.line(`seen so ${new Date(order.seenAt).toISOString().slice(0, 19).replace('T', ' ')} UTC${order.open ? '' : '; nothing more is to come of it'}`);
+  out.line(`seen so ${formatTime(new Date(order.seenAt))} UTC${order.open ? '' : '; nothing more is to come of it'}`);
   for (const line of order.lines) {
     out.line(`  line ${line.lineId}  ${printable(line.name ?? '(no name)')}, product ${line.productId ?? 'unknown'}, item ${line.itemId ?? 'none'}`);
     out.line(`    ${lineWords(line)}`);

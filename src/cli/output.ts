@@ -131,6 +131,9 @@ export function formatCount(value: number | bigint): string {
   return value.toLocaleString('en-US');
 }
 
+/** 2026-11-23 21:04:05, UTC. */
+export const formatTime = (time: Date): string => time.toISOString().slice(0, 19).replace('T', ' ');
+
 /** Seconds as people say them: 0.4 s, 12 s, 3 min 5 s, 2 h 10 min, 4 d 3 h. */
 export function formatSeconds(seconds: number): string {
   if (seconds < 10) return `${Number(seconds.toFixed(1))} s`;

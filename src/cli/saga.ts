@@ -7,7 +7,7 @@ import { integerOption, listOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { formatCount, formatSeconds, formatTime } from './output.ts';
 
 const STATES = ['reserved', 'calling', 'reconciling', 'compensating', 'needs_operator', 'confirmed', 'rejected', 'compensated'] as const;
 /** Most sales of one bulk command. */
@@ -131,7 +131,7 @@ async function show(context: CliContext, purchaseId: string, userId: string | un
       for (const operation of operations) out.line(`  ${operationWords(operation)}  ${out.paint('dim', operation.id)}`);
     }
     out.line();
-    out.line(out.paint('bold', `what happened (UTC, started ${saga.startedAt.toISOString().replace('T', ' ').slice(0, 19)})`));
+    out.line(out.paint('bold', `what happened (UTC, started ${formatTime(saga.startedAt)})`));
     for (const { at, text, detail } of timeline(story)) out.line(`  ${new Date(at).toISOString().slice(11, 23)}  ${`+${((at - saga.startedAt.getTime()) / 1_000).toFixed(3)} s`.padStart(11)}  ${detail ? out.paint('dim', `  ${text}`) : text}`);
     for (const [index, line] of advice(saga).entries()) out.line(index === 0 ? `\nwhat can be done\n  ${line}` : `  ${line}`);
     out.line();

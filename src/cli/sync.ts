@@ -7,7 +7,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, printable } from './output.ts';
+import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
 
 const MODES = ['report', 'adopt-remote', 'push-local'] as const satisfies readonly Mode[];
 const LOOK_MS = 500;
@@ -165,9 +165,10 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
   }
   if (job.waitsFor !== null && job.waitsSince !== null) {
     const chunks = job.waiting.length === 1 ? `chunk ${job.waiting[0]} waits` : `chunks ${job.waiting.join(', ')} wait`;
-    out.line(`  ${out.paint('yellow', `${chunks} for ${WAITS[job.waitsFor]} since ${utc(job.waitsSince)}`)}: ${printable(job.waitsSaid ?? '')}`);
+    out.line(`  ${out.paint('yellow', `${chunks} for ${WAITS[job.waitsFor]} since ${formatTime(job.waitsSince)} UTC`)}: ${printable(job.waitsSaid ?? '')}`);
+  } else if (job.sentAt !== null && systemClock.now() - job.sentAt.getTime() > LONG_MS) {
+    out.line(`  chunks are on their way since ${formatTime(job.sentAt)} UTC: a process with the role relay publishes them, one with the role ingest applies them; \`brx-sync lag\` tells how far that is`);
   }
-  else if (job.sentAt !== null && systemClock.now() - job.sentAt.getTime() > LONG_MS) out.line(`  chunks are on their way since ${utc(job.sentAt)}: a process with the role relay publishes them, one with the role ingest applies them; \`brx-sync lag\` tells how far that is`);
   for (const chunk of parked) out.line(`  ${parkedWords(chunk)}`);
   if (isRetrying(job)) out.line('  the next `brx-sync sync` of the seller takes its place; `brx-sync sync cancel` ends it');
   for (const { kind, cause, count } of totals) out.line(`  ${formatCount(count)} ${kind}: ${CAUSES[cause]}`);
@@ -177,10 +178,8 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
 
 const parkedWords = ({ chunk, products, reason, retries, nextTryAt }: ParkedChunk): string => {
   const made = retries === 0 ? '' : `tried again ${retries === 1 ? 'once' : `${retries} times`}, `;
-  return `chunk ${chunk} (${formatCount(products)} products) is parked; ${made}${nextTryAt === null ? 'not tried again by itself' : `next try at ${utc(nextTryAt)}`}: ${printable(reason)}`;
+  return `chunk ${chunk} (${formatCount(products)} products) is parked; ${made}${nextTryAt === null ? 'not tried again by itself' : `next try at ${formatTime(nextTryAt)} UTC`}: ${printable(reason)}`;
 };
-
-const utc = (at: Date): string => `${at.toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
 const findingWords = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding & { cause: Cause }): string =>
   [
@@ -197,7 +196,7 @@ async function list(context: CliContext, user: string | undefined, limit: number
   out.json(jobs);
   if (jobs.length === 0) return out.line('there was none yet');
   out.table(
-    jobs.map((job) => ({ job: job.jobId, user: job.userId, mode: `${job.mode}${job.dryRun ? ' (dry)' : ''}`, state: `${job.state.toLowerCase()}${job.problem !== null ? ` (${job.problem})` : job.waitsFor !== null ? ` (waits: ${job.waitsFor})` : ''}`, asked: job.askedAt.toISOString().slice(0, 19).replace('T', ' '), chunks: job.chunks === null ? '' : `${job.done + job.parked}/${job.chunks}`, parked: job.parked === 0 ? '' : job.parked, drifted: job.drifted === 0 ? '' : job.drifted })),
+    jobs.map((job) => ({ job: job.jobId, user: job.userId, mode: `${job.mode}${job.dryRun ? ' (dry)' : ''}`, state: `${job.state.toLowerCase()}${job.problem !== null ? ` (${job.problem})` : job.waitsFor !== null ? ` (waits: ${job.waitsFor})` : ''}`, asked: formatTime(job.askedAt), chunks: job.chunks === null ? '' : `${job.done + job.parked}/${job.chunks}`, parked: job.parked === 0 ? '' : job.parked, drifted: job.drifted === 0 ? '' : job.drifted })),
     [{ key: 'job' }, { key: 'user' }, { key: 'mode' }, { key: 'state' }, { key: 'asked', title: 'asked (UTC)' }, { key: 'chunks', align: 'right' }, { key: 'parked', align: 'right' }, { key: 'drifted', align: 'right' }],
   );
 }

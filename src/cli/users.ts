@@ -6,7 +6,7 @@ import { integerOption } from './arguments.ts';
 import { withMarketplace, withPostgres, withReader } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, printable } from './output.ts';
+import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
 import { readSellerToken, sellerArgument, tokenOption } from './seller-token.ts';
 
 const STATUSES = ['active', 'paused', 'token_rejected'] as const satisfies readonly SellerStatus[];
@@ -173,18 +173,18 @@ async function show(context: CliContext, userId: string): Promise<void> {
   const now = systemClock.now();
   out.line(out.paint('bold', `user ${userId}: ${seller.status}`));
   out.line(statusWords(context, seller));
-  out.line(`status      since ${timeText(seller.statusAt)}${seller.statusReason === null ? '' : ` (${seller.statusReason})`}`);
-  out.line(`account     ${accountOf(seller)}, added ${timeText(seller.addedAt)}`);
+  out.line(`status      since ${formatTime(seller.statusAt)}${seller.statusReason === null ? '' : ` (${seller.statusReason})`}`);
+  out.line(`account     ${accountOf(seller)}, added ${formatTime(seller.addedAt)}`);
   out.line(`token       ${seller.tokenHint}, ${seller.checkedAt === null ? 'never seen to work' : `last seen to work ${ago(now, seller.checkedAt)}`}`);
   out.line(`key         ${seller.tokenKeyId}${sealedWithFirst ? '' : ', not the first of BRX_SECRET_KEYS: brx-sync users rotate-keys'}`);
   out.line(`sync        ${syncWords(seller)}`);
   out.line(`listings    ${formatCount(seller.listings)}${seller.mismatches === 0 ? '' : `, ${formatCount(seller.mismatches)} with a mismatch: brx-sync listings list ${userId} --mismatched`}`);
   out.line(`operations  ${formatCount(seller.outstanding)} not settled${seller.leased ? ', being worked on' : ''}`);
-  if (seller.openUntil !== null) out.line(out.paint('yellow', `CardTrader gave no usable answer several times in a row: it is tried again at ${timeText(seller.openUntil)}`));
+  if (seller.openUntil !== null) out.line(out.paint('yellow', `CardTrader gave no usable answer several times in a row: it is tried again at ${formatTime(seller.openUntil)}`));
   if (actions.length === 0) return;
   out.line();
   out.line(out.paint('bold', 'what operators did (UTC)'));
-  for (const { at, who, action, reason } of actions) out.line(`${timeText(at)}  ${who}: ${action} (“${reason}”)`);
+  for (const { at, who, action, reason } of actions) out.line(`${formatTime(at)}  ${who}: ${action} (“${reason}”)`);
 }
 
 async function rotate(context: CliContext, reason: string): Promise<void> {
@@ -218,4 +218,3 @@ const syncWords = ({ listingSync, buffer }: Seller): string => `listing sync is 
 const statusWords = ({ out }: CliContext, { status }: Seller): string => out.paint(status === 'active' ? 'green' : 'yellow', STATUS_WORDS[status]);
 const accountOf = ({ sellerId, appName }: Seller): string => `CardTrader’s ${sellerId === null ? 'seller of an unknown id' : `seller ${sellerId}`}, app ${appName === null ? 'without a name' : `“${printable(appName)}”`}`;
 const ago = (now: number, then: Date): string => `${formatSeconds(Math.max(0, now - then.getTime()) / 1_000)} ago`;
-const timeText = (time: Date): string => time.toISOString().replace('T', ' ').slice(0, 19);

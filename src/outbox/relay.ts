@@ -162,7 +162,7 @@ export class Relay implements Service {
       for (const row of published) floors.published(row.shard, row.id);
       for (const [topic, count] of countBy(published)) observer.published(topic, count);
       if (refused.length > 0) return; // what stands behind a refused row is read again without its user
-      // All of it but not at once: a topic takes smaller batches than brokers do by default. Once learnt, nothing is sent twice for it.
+      // All of it but not at once: a topic takes smaller batches than brokers do by default. Where half of that is still too much, because all of it is for one partition, it is halved again.
       this.#requestBytes = Math.min(this.#requestBytes, refusedBytes / 2);
     }
   }

@@ -53,6 +53,9 @@ export function intArray(values: readonly (number | bigint | string | null)[]): 
   return unquoted(values);
 }
 
+/** Text of somebody else's as PostgreSQL takes it, which knows no NUL; at most so long. */
+export const storable = (text: string, most: number): string => text.replaceAll('\0', '').slice(0, most);
+
 /** Codes of capitals and small letters only (a currency, a kind): nothing in them needs a quote. Null is NULL. For `$n::text[]`. */
 export function codeArray(values: readonly (string | null)[]): string {
   return unquoted(values);
