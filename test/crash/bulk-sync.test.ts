@@ -25,8 +25,7 @@ describe.concurrent('killed while a seller is imported', () => {
     const first = new Worker(['start', '--roles', role], { ...world.environment, ...SOON_FREE, BRX_FAULT: `${point}:kill:${passage}` });
     onTestFinished(() => first.kill());
     expect(await first.ended(60_000)).toMatchObject({ signal: 'SIGKILL' });
-    // The orders the dead one may have been reading are read by another one when its lease is over; a test need not wait for that.
-    await world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
+    await world.orderLeasesOver(); // the dead one may have been reading orders
     await world.start([role]);
     const job = await bulk.over(jobId);
     expect(job).toMatchObject({ state: 'DONE', products: MANY, chunks: 5, done: 5, parked: 0, created: MANY });

@@ -15,7 +15,7 @@ const POINTS = FAULT_POINTS.filter((point) => point.startsWith('orders.'));
 interface Case extends AsyncDisposable {
   readonly world: OrdersWorld;
   worker(fault: string): Worker;
-  /** Another one, for which the dead one's leases are over: they are when they are, and a test need not wait for that. */
+  /** Another one, for which the dead one's leases are over. */
   takeOver(): Promise<unknown>;
   agrees(): Promise<void>;
 }
@@ -41,7 +41,7 @@ async function prepare(): Promise<Case> {
       return worker;
     },
     async takeOver() {
-      await world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
+      await world.orderLeasesOver();
       await world.start(ROLES);
     },
     async agrees() {

@@ -5,7 +5,7 @@ import { BULK, bulkWorld, type BulkWorld } from '../support/bulk-world.ts';
 import { CALLS_GO_WRONG, inStep, type Done } from '../support/in-step.ts';
 import type { ListedItem, ListedSeller } from '../support/marketplace-world.ts';
 import { createOrdersWorld, OFTEN, type OrdersWorld } from '../support/orders-world.ts';
-import type { RunningFlow } from '../support/sales.ts';
+import type { RunningFlow } from '../support/flow.ts';
 import { seed } from '../support/seed.ts';
 import { syncWorld } from '../support/sync-world.ts';
 import { until } from '../support/wait.ts';

@@ -7,7 +7,8 @@ import { startSimulator, type Product, type Simulator, type SimulatorOptions } f
 import type { TestDatabase } from './database.ts';
 import { databaseConfig } from './database-config.ts';
 import { change, randomUuid } from './events.ts';
-import { createSaleWorld, type RunningFlow, type SaleWorld } from './sales.ts';
+import type { RunningFlow } from './flow.ts';
+import { createSaleWorld, type SaleWorld } from './sales.ts';
 import { stackUrls } from './stack.ts';
 import { until } from './wait.ts';
 
@@ -22,6 +23,8 @@ export interface MarketplaceWorld extends SaleWorld {
   /** What there is of an operation, oldest first. */
   operations(purchaseId: string): Promise<StoredOperation[]>;
   listing(item: ListedItem): Promise<StoredListing>;
+  /** Leases of looks at orders are over, as they will be some time after their holder has died: a test need not wait for that. */
+  orderLeasesOver(): Promise<void>;
   /** Resolves once no operation is outstanding. */
   settled(): Promise<void>;
 }
@@ -101,6 +104,9 @@ export async function createMarketplaceWorld(options: SimulatorOptions & { env?:
       const [row] = await world.rows<StoredListing>('SELECT product_id, quantity, gone, operation_id, mismatch FROM marketplace_listings WHERE user_id = $1 AND item_id = $2', user, itemId);
       if (row === undefined) throw new Error(`item ${itemId} is not listed`);
       return row;
+    },
+    async orderLeasesOver() {
+      await world.rows("UPDATE remote_order_polls SET lease_until = now() - interval '1 second' WHERE lease_until IS NOT NULL");
     },
     async settled() {
       await until('no operation is outstanding', async () => (await world.rows('SELECT FROM marketplace_operations WHERE due_at IS NOT NULL')).length === 0, { timeoutMs: 60_000 });

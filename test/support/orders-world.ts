@@ -1,7 +1,8 @@
 import type { InventoryLevel } from '../../src/contract/index.ts';
 import type { Sale, SimulatorOptions } from '../../src/simulator/index.ts';
 import { createMarketplaceWorld, type ListedItem, type ListedSeller, type MarketplaceWorld } from './marketplace-world.ts';
-import { stockOf, type RunningFlow } from './sales.ts';
+import type { RunningFlow } from './flow.ts';
+import { stockOf } from './sales.ts';
 import { readDecoded } from './topic.ts';
 import { until } from './wait.ts';
 

@@ -9,8 +9,6 @@ import { stackUrls } from './stack.ts';
 import { createTestTopics, readDecoded, type TestTopics } from './topic.ts';
 import { until } from './wait.ts';
 
-export type { RunningFlow } from './flow.ts';
-
 export interface StoredSaga {
   state: string;
   reason: string | null;

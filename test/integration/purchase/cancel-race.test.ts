@@ -3,7 +3,8 @@ import { laneOf } from '../../../src/contract/index.ts';
 import { LANE_LOCK_CLASS } from '../../../src/platform/postgres/index.ts';
 import { cancellation, line, purchase } from '../../support/events.ts';
 import { createMarketplaceWorld, type ListedSeller, type MarketplaceWorld } from '../../support/marketplace-world.ts';
-import { stockOf, type RunningFlow } from '../../support/sales.ts';
+import type { RunningFlow } from '../../support/flow.ts';
+import { stockOf } from '../../support/sales.ts';
 import { until } from '../../support/wait.ts';
 
 /**

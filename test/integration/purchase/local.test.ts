@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { businessHash } from '../../../src/operations/verify/index.ts';
 import { cancellation, change, line, purchase, randomUuid } from '../../support/events.ts';
-import { createSaleWorld, stockOf, type RunningFlow, type SaleWorld } from '../../support/sales.ts';
+import type { RunningFlow } from '../../support/flow.ts';
+import { createSaleWorld, stockOf, type SaleWorld } from '../../support/sales.ts';
 import { until } from '../../support/wait.ts';
 
 /** Protects: sales of what is not listed on CardTrader, from the event to the outcome, through Kafka both ways (P5, P6, part 8 of the contract). */

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { businessHash } from '../../../src/operations/verify/index.ts';
 import { cancellation, line, purchase } from '../../support/events.ts';
 import { createMarketplaceWorld, type ListedSeller, type MarketplaceWorld } from '../../support/marketplace-world.ts';
-import { stockOf, type RunningFlow } from '../../support/sales.ts';
+import type { RunningFlow } from '../../support/flow.ts';
+import { stockOf } from '../../support/sales.ts';
 
 /** Protects: a sale takes its stock here and on CardTrader, or neither (P5 to P7). */
 let world: MarketplaceWorld;
