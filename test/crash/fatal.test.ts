@@ -59,6 +59,7 @@ describe.concurrent('a worker that cannot go on', () => {
     await system.publish(workload({ seed: 8_003, events: 2_000 }));
     const worker = system.start();
     await system.finished(worker);
+    // For every client of this process; the worker is another.
     kafkajs.CompressionCodecs[kafkajs.CompressionTypes.ZSTD] = () => ({ compress: ({ buffer }: { buffer: Buffer }) => Promise.resolve(zstdFrame(buffer)), decompress: (buffer: Buffer) => Promise.resolve(buffer) });
     const producer = topics.kafka.producer({ createPartitioner: kafkajs.Partitioners.DefaultPartitioner });
     await producer.connect();

@@ -18,13 +18,15 @@ export const SERVICE_RETRIES = 12;
 /** A command at a terminal says within a few seconds that nobody answers. */
 export const COMMAND_RETRIES = 3;
 
+// kafkajs has one table of codecs in a process, for all of its clients.
+registerCodecs(kafkajs.CompressionCodecs);
+
 /**
  * The one way to a kafkajs client. Consumers, producers and admins made from it share its retry settings, its logger and the
  * codecs, have no timer loop, and set offsets without a sleep.
  */
 export function createKafka(config: KafkaConfig, logger: Logger, options: { retries?: number } = {}): Kafka {
   patchKafkajsTimerLoop();
-  registerCodecs(kafkajs.CompressionCodecs);
   const kafka = new Kafka({
     brokers: [...config.brokers],
     clientId: config.clientId,
