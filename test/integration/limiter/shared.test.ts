@@ -168,11 +168,17 @@ describe('a 429', () => {
     const [first, second] = await start(2);
     await first!.limiter.throttled('u');
     const begun = performance.now();
-    await second!.limiter.take('other');
-    expect(performance.now() - begun).toBeLessThan(200);
+    const granted: string[] = [];
+    const take = async (user: string): Promise<void> => {
+      await second!.limiter.take(user);
+      granted.push(user);
+    };
+    const held = take('u');
+    await take('other');
+    expect(granted).toEqual(['other']);
     const { buckets } = await second!.limiter.inspect('u');
     expect(buckets.all).toMatchObject({ full: 40, limit: 28, used: 0, silentMs: 0 });
-    await second!.limiter.take('u');
+    await held;
     expect(performance.now() - begun).toBeGreaterThan(450);
   });
 
@@ -229,7 +235,7 @@ describe('Redis loses what it knew', () => {
     await behind.script('FLUSH');
     const begun = performance.now();
     await Promise.all(Array.from({ length: 30 }, () => one!.limiter.take('u')));
-    expect(performance.now() - begun).toBeLessThan(300);
+    expect(performance.now() - begun).toBeLessThan(windowMs); // which a silence would be
   });
 });
 

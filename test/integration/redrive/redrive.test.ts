@@ -194,9 +194,14 @@ test('100,000 dead letters are listed page by page, each in milliseconds, whatev
   const [some] = await world.rows<{ user_id: string }>(`SELECT user_id FROM dead_letters WHERE topic = 'many' LIMIT 1`);
   for (const filter of [{}, { reasons: ['invalid'] }, { userId: some!.user_id }, { states: ['open'], since: Date.now() - 3_600_000 }] as LetterFilter[]) {
     const page = await selectDeadLetters(deps.postgres.prisma, filter, { order: 'newest', limit: 20 });
-    const began = performance.now();
-    const next = await selectDeadLetters(deps.postgres.prisma, filter, { order: 'newest', limit: 20, after: page.at(-1)!.id });
-    expect(performance.now() - began).toBeLessThan(250);
+    const times: number[] = [];
+    let next: typeof page = [];
+    for (let n = 0; n < 5; n += 1) {
+      const began = performance.now();
+      next = await selectDeadLetters(deps.postgres.prisma, filter, { order: 'newest', limit: 20, after: page.at(-1)!.id });
+      times.push(performance.now() - began);
+    }
+    expect(Math.min(...times)).toBeLessThan(50); // the least: how long it takes, not how busy the machine is
     expect(next.every(({ id }) => id < page.at(-1)!.id)).toBe(true);
   }
   const { rows } = await world.pool.query<{ 'QUERY PLAN': string }>(`EXPLAIN SELECT id FROM dead_letters WHERE reason = 'invalid' AND id < 90000 ORDER BY id DESC LIMIT 20`);
