@@ -38,6 +38,8 @@ export const saga = {
 
 function told(story, writable, again) {
   const begun = new Date(story.started_at).getTime();
+  // Of a sale that has ended people want the story; of one that has not, what they can do about it.
+  const whatCanBeDone = section('What can be done', verbsOf(story, writable, again));
   return [
     el('p', {}, stateBadge(story.state), ' of ', userLink(story.user_id)),
     el('p', { class: 'standing' }, story.standing),
@@ -52,9 +54,10 @@ function told(story, writable, again) {
       ['copies', ({ quantity }) => quantity, 'right'],
       ['each', ({ unit_price_cents: cents }) => money(cents, story.currency), 'right'],
     ], story.lines, 'No lines are kept.')),
-    section('What can be done', verbsOf(story, writable, again)),
+    story.next_look_at !== null && whatCanBeDone,
     section('On CardTrader', story.operations.length === 0 ? el('p', { class: 'empty' }, 'Nothing was asked for there.') : el('ul', {}, story.operations.map(({ words, operation_id: operation }) => el('li', {}, words, ' ', el('span', { class: 'id quiet' }, operation))))),
     section('What happened', el('ol', { class: 'timeline' }, story.timeline.map(({ at, words, is_call: isCall }) => el('li', { class: isCall && 'call' }, time(at), el('span', { class: 'quiet' }, `+${((new Date(at).getTime() - begun) / 1_000).toFixed(3)} s`), el('span', {}, words))))),
+    story.next_look_at === null && whatCanBeDone,
   ];
 }
 

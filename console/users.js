@@ -132,7 +132,7 @@ export const item = {
       ], found.holds, 'No sale under way holds any.')),
       section('On CardTrader', listing === null ? el('p', { class: 'empty' }, 'Not listed.') : terms([
         ['product', `${listing.product_id}${listing.name === null ? '' : ` ${listing.name}`}`],
-        ['shows', [`${listing.quantity} copies at ${money(listing.price_cents, listing.currency)}, confirmed `, time(listing.confirmed_at)]],
+        ['shows', [`${listing.quantity} ${listing.quantity === 1 ? 'copy' : 'copies'} at ${money(listing.price_cents, listing.currency)}, confirmed `, time(listing.confirmed_at)]],
         ['gone', listing.gone ? badge('warn', 'it is there no more') : undefined],
         ['mismatch', listing.mismatch === null ? undefined : [badge('warn', listing.mismatch.kind), ` expected ${listing.mismatch.expected ?? 'none'}, found ${listing.mismatch.found ?? 'none'}, `, time(listing.mismatch.at)]],
       ])),

@@ -6,7 +6,7 @@ import { BrxError, messageOf } from '../errors.ts';
 import { systemClock } from '../platform/clock.ts';
 import { blueprintArguments, integerOption } from './arguments.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 
 /** `brx-sync catalogue lookup | warm | invalidate | seed`. */
 export function registerCatalogue(program: Command, context: CliContext): void {
@@ -90,13 +90,13 @@ async function warm(context: CliContext, ids: readonly number[], { file, all }: 
   const begun = systemClock.monotonic();
   await withCatalogue(context, async (open, feature) => {
     await requireRedis(context, open);
-    const onProgress = (done: number, total: number | undefined): void => out.progress(total === undefined ? `${formatCount(done)} blueprints` : `${formatCount(done)} of ${formatCount(total)} blueprints`);
+    const onProgress = (done: number, total: number | undefined): void => out.progress(total === undefined ? counted(done, 'blueprint') : `${formatCount(done)} of ${counted(total, 'blueprint')}`);
     const options = { signal, onProgress };
     const counts = all === true ? await feature.warmAll(open.catalogue, open.mysql, options) : await feature.warm(open.catalogue, file === undefined ? ids : idsOf(file, feature), options, file === undefined ? ids.length : undefined);
     await requireRedis(context, open); // went away meanwhile: not everything is there
     const seconds = (systemClock.monotonic() - begun) / 1_000;
     out.json({ ...counts, seconds });
-    out.line(`${formatCount(counts.print + counts.unknown + counts.ambiguous)} blueprints in Redis after ${formatSeconds(seconds)}: ${formatCount(counts.print)} prints, ${formatCount(counts.unknown)} unknown, ${formatCount(counts.ambiguous)} ambiguous`);
+    out.line(`${counted(counts.print + counts.unknown + counts.ambiguous, 'blueprint')} in Redis after ${formatSeconds(seconds)}: ${counted(counts.print, 'print')}, ${formatCount(counts.unknown)} unknown, ${formatCount(counts.ambiguous)} ambiguous`);
   });
 }
 
@@ -114,13 +114,13 @@ async function seed(context: CliContext, { rows, seed: number, notLocal }: SeedF
   const { out, signal } = context;
   const begun = systemClock.monotonic();
   await withCatalogue(context, async (open, { seedCatalogue }) => {
-    const onProgress = (done: number): void => out.progress(`${formatCount(done)} of ${formatCount(rows)} prints`);
+    const onProgress = (done: number): void => out.progress(`${formatCount(done)} of ${counted(rows, 'print')}`);
     const written = await seedCatalogue(open.mysql, { rows, seed: number, evenIfNotLocal: notLocal === true, signal, onProgress });
     const seconds = (systemClock.monotonic() - begun) / 1_000;
     const forgotten = open.redis !== undefined && (await answers(context, open.redis)) ? await open.catalogue.invalidate('all') : null;
     out.json({ tables: written, seed: number, seconds, forgotten });
     out.table(Object.entries(written).map(([table, count]) => ({ table, rows: formatCount(count) })), [{ key: 'table' }, { key: 'rows', align: 'right' }]);
-    out.line(`${formatCount(rows)} prints in MySQL ${open.mysql.title} after ${formatSeconds(seconds)}; the same again: --rows ${rows} --seed ${number}`);
+    out.line(`${counted(rows, 'print')} in MySQL ${open.mysql.title} after ${formatSeconds(seconds)}; the same again: --rows ${rows} --seed ${number}`);
     if (forgotten === null) out.note('Redis was not told: mappings of an earlier catalogue may be in it (`brx-sync catalogue invalidate --all`)');
   });
 }

@@ -10,7 +10,7 @@ import { withPostgres } from './connections.ts';
 import type { CliContext } from './context.ts';
 import { filtered, filterOf, isFiltered, type FilterOptions } from './letters.ts';
 import { operator } from './operator.ts';
-import { formatCount } from './output.ts';
+import { counted, formatCount } from './output.ts';
 
 interface RepairOptions extends FilterOptions {
   reason: string;
@@ -97,7 +97,7 @@ function tell(context: CliContext, results: readonly Redrive.RedriveResult[], { 
   if (ordered.length > SHOWN) out.note(`and ${formatCount(ordered.length - SHOWN)} more; --json has all of them`);
   out.line([...counts].map(([outcome, count]) => `${formatCount(count)} ${outcome}`).join(', '));
   const sent = counts.get('sent') ?? 0;
-  if (sent > 0) out.note(`${formatCount(sent)} are sent, and nothing has shown yet what became of them: is an ingest and a relay running? See brx-sync outbox list, brx-sync lag`);
+  if (sent > 0) out.note(`${counted(sent, 'is', 'are')} sent, and nothing has shown yet what became of them: is an ingest and a relay running? See brx-sync outbox list, brx-sync lag`);
   if (results.length >= limit) out.note('perhaps more wait: the limit was reached');
   if (!results.every(isWell)) context.setExitCode(1);
 }
@@ -136,7 +136,7 @@ async function confirm({ out }: CliContext, { postgres }: Pick<Redrive.RedriveDe
   const counts = await countDeadLetters(postgres.prisma, { ...filter, states: ['open'] });
   const all = counts.reduce((sum, { letters }) => sum + letters, 0);
   if (all === 0) throw nothing();
-  const many = `${formatCount(Math.min(all, limit))}${all > limit ? ` of ${formatCount(all)}` : ''} open dead letters (${counts.map(({ reason, letters }) => `${formatCount(letters)} ${reason}`).join(', ')})`;
+  const many = `${formatCount(Math.min(all, limit))}${all > limit ? ` of ${formatCount(all)}` : ''} open ${all === 1 ? 'dead letter' : 'dead letters'} (${counts.map(({ reason, letters }) => `${formatCount(letters)} ${reason}`).join(', ')})`;
   if (yes !== true) throw new BrxError('BRX_REFUSED', `nothing was done: this would ${verb} ${many}`, { remedy: 'add --yes if that is what you want; redrive has --dry-run' });
   out.note(many);
 }

@@ -8,7 +8,7 @@ import type { Expectation, GeneratedRecord, WorkloadOptions } from '../operation
 import { systemClock } from '../platform/clock.ts';
 import { integerOption } from './arguments.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 
 interface Options {
   events: number;
@@ -88,7 +88,7 @@ async function run(context: CliContext, options: Options): Promise<void> {
   // With --out - the lines own stdout.
   const say = (text: string): void => (options.out === '-' ? out.note(text) : out.line(text));
   if (options.out !== '-') out.json({ ...done, workload, counts: settled?.counts ?? null });
-  say(`${done.target}: ${formatCount(done.records)} records in ${formatSeconds(done.seconds)}${done.seconds > 0 ? `, ${formatCount(Math.round(done.records / done.seconds))} a second` : ''}`);
+  say(`${done.target}: ${counted(done.records, 'record')} in ${formatSeconds(done.seconds)}${done.seconds > 0 ? `, ${formatCount(Math.round(done.records / done.seconds))} a second` : ''}`);
   say(`the same again: --seed ${workload.seed} --at ${new Date(workload.at).toISOString()}`);
   if (settled !== undefined) say(`${options.expect ?? ''}: what must come of it: ${countsText(settled.counts)}`);
 }

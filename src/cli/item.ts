@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { integerOption, uuidArgument } from './arguments.ts';
 import { withReader } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount } from './output.ts';
+import { counted } from './output.ts';
 
 const DEFAULT_LIMIT = 50;
 
@@ -44,7 +44,7 @@ async function run(context: CliContext, userId: string, itemId: string, limit: n
   };
   out.line(out.paint('bold', `item ${itemId} of user ${userId}`));
   if (item === null) {
-    const users = report.user_items === 0 ? 'The user has no items at all.' : `The user has ${formatCount(report.user_items)} other ${report.user_items === 1 ? 'item' : 'items'}.`;
+    const users = report.user_items === 0 ? 'The user has no items at all.' : `The user has ${counted(report.user_items, 'other item')}.`;
     out.line(`There is no such item: no event for it has taken effect. ${users}`);
     out.line('If its producer has sent something: brx-sync lag, and brx-sync dlq list');
   } else {

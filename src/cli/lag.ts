@@ -6,7 +6,7 @@ import type { ReplayRow } from '../operations/replay/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { integerOption } from './arguments.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount, formatSeconds, type Style } from './output.ts';
+import { counted, formatCount, formatSeconds, type Style } from './output.ts';
 
 const DEFAULT_INTERVAL_SECONDS = 5;
 /** Over how long a status is told while it is watched. */
@@ -210,7 +210,7 @@ function remarks({ partitions, members, group, state }: LagReport): string[] {
     ...tell('rewind', 'its offset was moved back; runbook BrxGroupRewound'),
     ...(never > 0 ? [`${never} partition${never === 1 ? '' : 's'} never committed: their lag counts from the earliest record`] : []),
     ...(unread > 0 ? [`the oldest record of ${unread} partition${unread === 1 ? '' : 's'} could not be read in time: no seconds for ${unread === 1 ? 'it' : 'them'}`] : []),
-    ...(lost > 0 ? [`${formatCount(lost)} records were deleted by retention before the group had read them: ask the producers to send that time again`] : []),
+    ...(lost > 0 ? [`${counted(lost, 'record was', 'records were')} deleted by retention before the group had read ${lost === 1 ? 'it' : 'them'}: ask the producers to send that time again`] : []),
   ];
 }
 
@@ -222,7 +222,7 @@ function sparkline(history: readonly number[]): string {
   return `${history.map((records) => BARS[most === 0 ? 0 : Math.ceil((records / most) * (BARS.length - 1))] ?? '').join('')} `;
 }
 
-const behind = (total: LagReport['total']): string => `${formatCount(total.records)} records, ${seconds(total.seconds)}${trend(total.trend)}`;
+const behind = (total: LagReport['total']): string => `${counted(total.records, 'record')}, ${seconds(total.seconds)}${trend(total.trend)}`;
 const seconds = (value: number | null): string => (value === null ? 'unknown' : formatSeconds(value));
 const trend = (value: Trend | null): string => (value === null ? '' : { up: ' ↑ up', down: ' ↓ down', same: ' = same' }[value]);
 /** "brx-sync-1f2e3d4c" of kafkajs's "brx-sync-1f2e3d4c-....". */

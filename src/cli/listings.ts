@@ -6,7 +6,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withMarketplace, withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
+import { counted, formatCount, formatSeconds, formatTime, printable } from './output.ts';
 import { sellerArgument } from './seller-token.ts';
 
 /** By name, so that `--help` need not load the feature; a test compares them with its list. */
@@ -104,7 +104,7 @@ async function link(context: CliContext, userId: string, options: LinkOptions): 
   const linked = await withMarketplace(context, async (deps, { linkListings, openToken }) => {
     const token = await openToken(deps, userId);
     out.progress('reads the export of CardTrader; a large stock takes minutes');
-    const onProgress = (done: number, of: number): void => out.progress(`${formatCount(done)} of ${formatCount(of)} products that name an item`);
+    const onProgress = (done: number, of: number): void => out.progress(`${formatCount(done)} of ${counted(of, 'product that names', 'products that name')} an item`);
     return linkListings({ ...deps, clock: systemClock }, { userId, token, signal: context.signal }, { who: operator(), reason: options.reason, force: options.force === true, dryRun, onProgress });
   });
   const toLookAt = linked.ambiguous.length + linked.unknown.length + linked.busy.length + linked.gone.length + linked.different.length + linked.unread;
@@ -244,5 +244,4 @@ const availableOf = ({ onHand, held }: ListingRow): number | null => (onHand ===
 const priceText = ({ priceCents, currency }: ListingRow): string => `${(priceCents / 100).toFixed(2)}${currency === null ? '' : ` ${currency}`}`;
 const saleOf = ({ purchaseId }: OperationDetail): string => (purchaseId === null ? '' : `; sale ${purchaseId}`);
 const tieWords = ({ itemId, productId }: { itemId: string; productId: number }): string => `item ${itemId} (product ${productId})`;
-const counted = (count: number, one: string, many = `${one}s`): string => `${formatCount(count)} ${count === 1 ? one : many}`;
 const copies = (quantity: number): string => counted(quantity, 'copy', 'copies');

@@ -5,7 +5,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
+import { counted, formatCount, formatSeconds, formatTime, printable } from './output.ts';
 
 const DEFAULT_LIMIT = 50;
 const POLL_WAIT_SECONDS = 120;
@@ -82,7 +82,7 @@ async function list(context: CliContext, userId: string, options: ListOptions): 
   out.json({ poll: state, orders: rows });
   const now = systemClock.now();
   const due = state.nextPollAt.getTime() <= now ? 'due now' : `next in ${formatSeconds((state.nextPollAt.getTime() - now) / 1_000)}`;
-  out.line(`looked at ${state.polledAt === null ? 'never' : `${formatSeconds((now - state.polledAt.getTime()) / 1_000)} ago`}, ${due}${state.waiting > 0 ? `; ${formatCount(state.waiting)} webhooks wait` : ''}`);
+  out.line(`looked at ${state.polledAt === null ? 'never' : `${formatSeconds((now - state.polledAt.getTime()) / 1_000)} ago`}, ${due}${state.waiting > 0 ? `; ${counted(state.waiting, 'webhook waits', 'webhooks wait')}` : ''}`);
   if (state.problem !== null) out.line(out.paint('yellow', `the last look came to nothing (${formatCount(state.failures)} in a row): ${printable(state.problem)}`));
   if (rows.length === 0) return out.line('there is no such order');
   out.table(

@@ -4,7 +4,7 @@ import { systemClock } from '../platform/clock.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 
 /** `brx-sync outbox list | retry | skip`. */
 export function registerOutbox(program: Command, context: CliContext): void {
@@ -88,7 +88,7 @@ async function retry(context: CliContext, id: bigint | undefined, { reason, all 
   });
   context.out.json(rows.map((row) => ({ id: row.id, retried: true, waiting: row.waiting })));
   if (rows.length === 0) return context.out.line('nothing is blocked');
-  for (const row of rows) context.out.line(`row ${row.id} is tried again, ${formatCount(row.waiting)} wait behind it`);
+  for (const row of rows) context.out.line(`row ${row.id} is tried again, ${counted(row.waiting, 'waits', 'wait')} behind it`);
   context.out.note('`brx-sync outbox list` shows whether Kafka took it');
 }
 

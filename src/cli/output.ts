@@ -1,5 +1,7 @@
 import type { Clock } from '../platform/clock.ts';
 
+export { counted, formatCount } from '../platform/words.ts';
+
 /**
  * How commands speak. Data goes to stdout, chatter to stderr, so that `brx-sync lag --json | jq` always works.
  *
@@ -126,10 +128,7 @@ export function renderTable(rows: readonly Row[], columns?: readonly Column[]): 
 /** Text of somebody else’s, without what could move a terminal’s cursor or change its colours. */
 export const printable = (given: string): string => given.replaceAll(/\p{Cc}+/gu, ' ');
 
-/** 1234567 → "1,234,567". */
-export function formatCount(value: number | bigint): string {
-  return value.toLocaleString('en-US');
-}
+
 
 /** 2026-11-23 21:04:05, UTC. */
 export const formatTime = (time: Date): string => time.toISOString().slice(0, 19).replace('T', ' ');

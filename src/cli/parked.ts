@@ -6,7 +6,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, printable } from './output.ts';
+import { counted, formatCount, formatSeconds, printable } from './output.ts';
 
 /** `brx-sync parked list | show | retry | discard`. */
 export function registerParked(program: Command, context: CliContext): void {
@@ -98,7 +98,7 @@ async function list(context: CliContext, options: FilterOptions): Promise<void> 
     })),
     [{ key: 'user' }, { key: 'waiting', title: 'events', align: 'right' }, { key: 'parked' }, { key: 'attempts' }, { key: 'reason' }, { key: 'error' }],
   );
-  out.line(`${formatCount(users.length)} users, ${formatCount(users.reduce((sum, user) => sum + user.events, 0))} events wait`);
+  out.line(`${counted(users.length, 'user')}, ${counted(users.reduce((sum, user) => sum + user.events, 0), 'event waits', 'events wait')}`);
 }
 
 async function show(context: CliContext, userId: string): Promise<void> {
@@ -108,7 +108,7 @@ async function show(context: CliContext, userId: string): Promise<void> {
     actions: await (await import('../platform/postgres/index.ts')).selectActions(deps.postgres.prisma, ingest.parkedTarget(userId)),
   }));
   out.json({ user, events: events.map(eventJson), actions });
-  out.line(out.paint('bold', `user ${user.userId}, parked ${user.parkedAt.toISOString()}, ${formatCount(user.events)} events wait, ${user.attempts} attempts`));
+  out.line(out.paint('bold', `user ${user.userId}, parked ${user.parkedAt.toISOString()}, ${counted(user.events, 'event waits', 'events wait')}, ${counted(user.attempts, 'attempt')}`));
   out.line(printable(user.error));
   for (const { eventId, place, entry } of events) {
     out.line();
@@ -133,7 +133,7 @@ async function retry(context: CliContext, user: string | undefined, options: Ret
       if (options.rate !== undefined && done.length > 0) await systemClock.sleep(1_000 / options.rate, context.signal);
       const { applied, remaining, error } = await ingest.retryParkedUser(deps, userId, by);
       done.push({ userId, applied, remaining, error: error ?? null });
-      out.line(error === undefined ? `${userId}: ${formatCount(applied)} applied, released` : `${userId}: ${formatCount(applied)} applied, ${formatCount(remaining)} still wait: ${firstLine(error)}`);
+      out.line(error === undefined ? `${userId}: ${formatCount(applied)} applied, released` : `${userId}: ${formatCount(applied)} applied, ${counted(remaining, 'still waits', 'still wait')}: ${firstLine(error)}`);
     }
     return done;
   });
@@ -172,11 +172,11 @@ async function discard(context: CliContext, userId: string, options: DiscardOpti
   });
   out.json({ userId, discarded, remaining });
   out.line(`${formatCount(discarded)} discarded (brx-sync dlq list --reason discarded)`);
-  if (remaining > 0) out.note(`${formatCount(remaining)} still wait: \`brx-sync parked retry ${userId}\` applies them`);
+  if (remaining > 0) out.note(`${counted(remaining, 'still waits', 'still wait')}: \`brx-sync parked retry ${userId}\` applies ${remaining === 1 ? 'it' : 'them'}`);
 }
 
 function unconfirmed(user: Ingest.ParkedUser, all: boolean): BrxError {
-  const what = all ? `all ${formatCount(user.events)} waiting events` : `the first of ${formatCount(user.events)} waiting events`;
+  const what = all ? `all ${counted(user.events, 'waiting event')}` : `the first of ${counted(user.events, 'waiting event')}`;
   return new BrxError('BRX_REFUSED', `nothing was discarded: this would give up on ${what} of user ${user.userId} (refused with: ${firstLine(user.error)})`, {
     remedy: 'add --yes if that is what you want; `brx-sync parked retry` tries again without losing anything',
   });

@@ -4,7 +4,7 @@ import { BrxError } from '../errors.ts';
 import type { Checked, Source } from '../operations/produce/index.ts';
 import { systemClock } from '../platform/clock.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 
 interface Options {
   file: string;
@@ -48,7 +48,7 @@ async function check({ out }: CliContext, source: Source, options: Options): Pro
   const checked = await checkLines(source, { allowRaw: options.allowRaw === true });
   out.json(checked);
   if (checked.bad > 0) throw badLines(source, checked);
-  out.line(`${formatCount(checked.lines)} lines, all good (${byRecord(checked)})`);
+  out.line(`${counted(checked.lines, 'line')}, all good (${byRecord(checked)})`);
 }
 
 async function publish(context: CliContext, source: Source, options: Options): Promise<void> {
@@ -83,7 +83,7 @@ async function publish(context: CliContext, source: Source, options: Options): P
     out.json({ topic, ...published, seconds });
     for (const { line, problem } of published.problems) out.note(`skipped line ${line}: ${problem}`);
     if (published.bad > published.problems.length) out.note(`and ${published.bad - published.problems.length} more were skipped`);
-    out.line(`published ${formatCount(published.published)} events to ${topic} in ${formatSeconds(seconds)} (${byRecord(published)})`);
+    out.line(`published ${counted(published.published, 'event')} to ${topic} in ${formatSeconds(seconds)} (${byRecord(published)})`);
   } finally {
     await producer.disconnect();
   }

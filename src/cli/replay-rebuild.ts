@@ -3,7 +3,7 @@ import { BrxError } from '../errors.ts';
 import type { RebuildDifference, RebuildProgress, RebuildReport } from '../operations/replay/index.ts';
 import { integerOption } from './arguments.ts';
 import type { CliContext } from './context.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 import { withReplays } from './replay-deps.ts';
 
 const WAIT_SECONDS = 60;
@@ -42,9 +42,9 @@ async function run(context: CliContext, options: { wait: number; keep?: true }):
 function progressText(progress: RebuildProgress): string {
   switch (progress.step) {
     case 'rebuilding':
-      return `rebuilding: ${formatCount(progress.records)} of ${formatCount(progress.of)} records`;
+      return `rebuilding: ${formatCount(progress.records)} of ${counted(progress.of, 'record')}`;
     case 'waiting':
-      return `waiting for the group: ${formatCount(progress.behind)} records behind`;
+      return `waiting for the group: ${counted(progress.behind, 'record')} behind`;
     case 'comparing':
       return 'comparing the tables';
   }
@@ -52,8 +52,8 @@ function progressText(progress: RebuildProgress): string {
 
 function show({ out }: CliContext, report: RebuildReport): void {
   const { compared, differences } = report;
-  out.line(`${out.paint('bold', report.topic)}   ${formatCount(report.records)} records rebuilt and compared in ${formatSeconds(report.durationMs / 1_000)}`);
-  out.line(`compared:  ${formatCount(compared.items)} items, ${formatCount(compared.ledgerRows)} ledger rows, ${formatCount(compared.deadLetters)} dead letters`);
+  out.line(`${out.paint('bold', report.topic)}   ${counted(report.records, 'record')} rebuilt and compared in ${formatSeconds(report.durationMs / 1_000)}`);
+  out.line(`compared:  ${counted(compared.items, 'item')}, ${counted(compared.ledgerRows, 'ledger row')}, ${counted(compared.deadLetters, 'dead letter')}`);
   const apart: readonly [number, string][] = [
     [compared.itemsOfSales, 'items with purchases, or discarded events: their producers’ events, and what their last ledger row left'],
     [compared.itemsOfImports, 'items that bulk sync imported, or whose drift was mended: their producers’ events, and what their last ledger row left'],
@@ -63,7 +63,7 @@ function show({ out }: CliContext, report: RebuildReport): void {
   ];
   for (const [count, words] of apart) if (count > 0) out.line(`apart:     ${formatCount(count)} ${words}`);
   if (report.schema !== null) out.line(`kept:      schema ${report.schema}`);
-  if (report.refused > 0) out.line(out.paint('red', `${formatCount(report.refused)} events were refused by the shadow tables`));
+  if (report.refused > 0) out.line(out.paint('red', `${counted(report.refused, 'event was', 'events were')} refused by the shadow tables`));
   if (report.ok) return out.line(out.paint('green', 'no differences'));
   out.line(out.paint('red', `${formatCount(differences.total)} differences${differences.total > differences.first.length ? `, the first ${differences.first.length}:` : ':'}`));
   for (const difference of differences.first) for (const line of differenceLines(difference)) out.line(line);

@@ -1,5 +1,5 @@
 import type { Effect, Picture, Plan, ReplayRow } from '../operations/replay/index.ts';
-import { formatCount, formatSeconds, type Output } from './output.ts';
+import { counted, formatCount, formatSeconds, type Output } from './output.ts';
 
 /** What `brx-sync replay` says of plans and of replays under way. */
 
@@ -29,7 +29,7 @@ export function showPlan(out: Output, plan: Plan): void {
   );
   out.line();
   out.line(`read again: ${formatCount(totals.records)} records${totals.pending > 0 ? `, and ${formatCount(totals.pending)} that wait already` : ''}`);
-  out.line(`time:       about ${formatSeconds(totals.seconds)} at ${formatCount(rate.records)} records/s (${rate.measured ? 'as this group’s last replay' : 'assumed: no replay of this group was measured yet'})`);
+  out.line(`time:       about ${formatSeconds(totals.seconds)} at ${counted(rate.records, 'record')}/s (${rate.measured ? 'as this group’s last replay' : 'assumed: no replay of this group was measured yet'})`);
   for (const [index, line] of effectLines(plan).entries()) out.line(`${index === 0 ? 'effect:     ' : '            '}${line}`);
   for (const { why, remedy } of plan.blocked) out.line(`${out.paint('red', 'not now:   ')} ${why}\n            ${remedy}`);
 }
@@ -59,7 +59,7 @@ export function showPicture(out: Output, { at, replay, progress, behind, members
   const share = progress.of === 0 ? 100 : Math.floor((100 * progress.done) / progress.of);
   out.line(`${out.paint('bold', `replay ${replay.id} of ${replay.group}`)}   ${replay.how}   ${at.toISOString()}`);
   out.line(`${replay.detected ? 'set by another tool than brx-sync' : `by ${replay.who ?? 'nobody'}: ${replay.reason ?? ''}`}; ${stateOf(replay)}`);
-  out.line(`${formatCount(progress.done)} of ${formatCount(progress.of)} records read again (${share} %), ${pace(rate, seconds, members)}; ${formatCount(behind)} to the end of the topic`);
+  out.line(`${formatCount(progress.done)} of ${counted(progress.of, 'record')} read again (${share} %), ${pace(rate, seconds, members)}; ${formatCount(behind)} to the end of the topic`);
   const left = progress.partitions.filter((partition) => partition.left > 0);
   if (left.length > 0) {
     out.line();
@@ -71,7 +71,7 @@ export function showPicture(out: Output, { at, replay, progress, behind, members
 function pace(rate: number | null, seconds: number | null, members: number): string {
   if (members === 0 && rate === null) return 'nobody reads: start the instances';
   if (rate === null) return `${members} member${members === 1 ? '' : 's'}, not moving yet`;
-  return `${formatCount(Math.round(rate))} records/s${seconds === null ? '' : `, ${formatSeconds(seconds)} left`}`;
+  return `${counted(Math.round(rate), 'record')}/s${seconds === null ? '' : `, ${formatSeconds(seconds)} left`}`;
 }
 
 /** In one word or two. */

@@ -7,7 +7,7 @@ import { integerOption, listOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, formatTime } from './output.ts';
+import { counted, formatCount, formatSeconds, formatTime } from './output.ts';
 
 const STATES = ['reserved', 'calling', 'reconciling', 'compensating', 'needs_operator', 'confirmed', 'rejected', 'compensated'] as const;
 /** Most sales of one bulk command. */
@@ -174,7 +174,7 @@ function refuse(targets: readonly Purchase.SagaRow[], purchaseId: string | undef
   if (purchaseId !== undefined && targets.length > 1) throw new BrxError('BRX_REFUSED', `${targets.length} sellers have a purchase ${purchaseId}`, { remedy: `say which: --user ${targets.map(({ userId }) => userId).join(' or --user ')}` });
   if (purchaseId === undefined && yes !== true) {
     const some = targets.slice(0, 5).map(({ purchaseId: id, state }) => `  ${id} ${state}`);
-    throw new BrxError('BRX_REFUSED', `nothing was done: this would ${verb} ${formatCount(targets.length)} sales\n${some.join('\n')}${targets.length > 5 ? `\n  and ${formatCount(targets.length - 5)} more` : ''}`, { remedy: 'add --yes if that is what you want' });
+    throw new BrxError('BRX_REFUSED', `nothing was done: this would ${verb} ${counted(targets.length, 'sale')}\n${some.join('\n')}${targets.length > 5 ? `\n  and ${formatCount(targets.length - 5)} more` : ''}`, { remedy: 'add --yes if that is what you want' });
   }
 }
 

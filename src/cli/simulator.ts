@@ -6,7 +6,7 @@ import { createRandom } from '../platform/random.ts';
 import type * as SimulatorFeature from '../simulator/index.ts';
 import { integerOption } from './arguments.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount } from './output.ts';
+import { counted, formatCount } from './output.ts';
 
 interface Options {
   port: number;
@@ -86,9 +86,9 @@ function show({ out }: CliContext, { apiUrl, url, control }: SimulatorFeature.Si
   const sellers = control.sellers().map((seller) => ({ id: seller.id, name: seller.name, token: seller.token, products: control.products(seller.id).length }));
   out.json({ apiUrl, control: `${url}/_simulator`, sellers });
   out.line(`${out.paint('bold', apiUrl)}   stands in for https://api.cardtrader.com/api/v2`);
-  out.line(`${formatCount(sellers.length)} sellers, ${formatCount(sellers.reduce((sum, seller) => sum + seller.products, 0))} products; control and tokens: ${url}/_simulator, ${url}/_simulator/sellers`);
+  out.line(`${counted(sellers.length, 'seller')}, ${counted(sellers.reduce((sum, seller) => sum + seller.products, 0), 'product')}; control and tokens: ${url}/_simulator, ${url}/_simulator/sellers`);
   out.line();
-  for (const seller of sellers.slice(0, SHOWN_SELLERS)) out.line(`${seller.name} (user ${seller.id}, ${formatCount(seller.products)} products)\n  ${seller.token ?? ''}`);
+  for (const seller of sellers.slice(0, SHOWN_SELLERS)) out.line(`${seller.name} (user ${seller.id}, ${counted(seller.products, 'product')})\n  ${seller.token ?? ''}`);
   if (sellers.length > SHOWN_SELLERS) out.line(`and ${formatCount(sellers.length - SHOWN_SELLERS)} more`);
 }
 
@@ -100,10 +100,10 @@ function tell({ out }: CliContext, { control }: SimulatorFeature.Simulator, befo
   const repeated = control.repeated().length;
   out.progress(
     [
-      `${formatCount(requests)} requests (${formatCount(Math.round((requests - before) / (LINE_EVERY_MS / 1_000)))} a second)`,
+      `${counted(requests, 'request')} (${formatCount(Math.round((requests - before) / (LINE_EVERY_MS / 1_000)))} a second)`,
       `${formatCount(throttled)} refused with 429${throttledByFault > 0 ? ` and ${formatCount(throttledByFault)} without reason` : ''}`,
-      `${formatCount(faults)} faults`,
-      ...(repeated > 0 ? [`${formatCount(repeated)} operations took effect more than once`] : []),
+      counted(faults, 'fault'),
+      ...(repeated > 0 ? [`${counted(repeated, 'operation')} took effect more than once`] : []),
     ].join(', '),
   );
   return requests;

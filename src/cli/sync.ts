@@ -7,7 +7,7 @@ import { integerOption, uuidArgument } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
+import { counted, formatCount, formatSeconds, formatTime, printable } from './output.ts';
 
 const MODES = ['report', 'adopt-remote', 'push-local'] as const satisfies readonly Mode[];
 const LOOK_MS = 500;
@@ -136,11 +136,11 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
   const products = sum(({ created, adopted, linked, pushed, drifted, left, same }) => created + adopted + linked + pushed + drifted + left + same);
   const seconds = (now - begun) / 1_000;
   return [
-    ...(jobs.length > 1 ? [`${formatCount(jobs.filter(({ endedAt }) => endedAt !== null).length)} of ${formatCount(jobs.length)} sellers`] : []),
+    ...(jobs.length > 1 ? [`${formatCount(jobs.filter(({ endedAt }) => endedAt !== null).length)} of ${counted(jobs.length, 'seller')}`] : []),
     ...(exporting > 0 ? [`${jobs.length > 1 ? `${formatCount(exporting)} ` : ''}reading CardTrader’s export`] : []),
     ...(chunks > 0 ? [`chunks ${formatCount(over)} of ${formatCount(chunks)}${parked > 0 ? `, ${formatCount(parked)} parked` : ''}`] : []),
     ...(waiting > 0 ? [`${formatCount(waiting)} ${waiting === 1 ? 'waits' : 'wait'} for the ${jobs.find(({ waitsFor }) => waitsFor !== null)?.waitsFor}`] : []),
-    ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${formatCount(Math.round(products / seconds))} products/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
+    ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${counted(Math.round(products / seconds), 'product')}/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
   ].join(' · ') || 'waiting for a dispatcher';
 }
 
@@ -160,7 +160,7 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
     out.line(`  what to do: ${REMEDIES[job.problem]}`);
   }
   if (job.chunks !== null) {
-    out.line(`  ${formatCount(job.products ?? 0)} products in ${formatCount(job.chunks)} chunks: ${formatCount(job.done)} done, ${formatCount(job.parked)} parked${(job.unread ?? 0) > 0 ? `; ${formatCount(job.unread ?? 0)} entries could not be read` : ''}`);
+    out.line(`  ${counted(job.products ?? 0, 'product')} in ${counted(job.chunks, 'chunk')}: ${formatCount(job.done)} done, ${formatCount(job.parked)} parked${(job.unread ?? 0) > 0 ? `; ${counted(job.unread ?? 0, 'entry', 'entries')} could not be read` : ''}`);
     out.line(`  created ${formatCount(job.created)}, adopted ${formatCount(job.adopted)}, linked ${formatCount(job.linked)}, pushed ${formatCount(job.pushed)}, drifted ${formatCount(job.drifted)}, left alone ${formatCount(job.left)}, the same ${formatCount(job.same)}, unmapped ${formatCount(job.unmapped)}`);
   }
   if (job.waitsFor !== null && job.waitsSince !== null) {
@@ -178,7 +178,7 @@ async function report(context: CliContext, job: JobRow, limit: number): Promise<
 
 const parkedWords = ({ chunk, products, reason, retries, nextTryAt }: ParkedChunk): string => {
   const made = retries === 0 ? '' : `tried again ${retries === 1 ? 'once' : `${retries} times`}, `;
-  return `chunk ${chunk} (${formatCount(products)} products) is parked; ${made}${nextTryAt === null ? 'not tried again by itself' : `next try at ${formatTime(nextTryAt)} UTC`}: ${printable(reason)}`;
+  return `chunk ${chunk} (${counted(products, 'product')}) is parked; ${made}${nextTryAt === null ? 'not tried again by itself' : `next try at ${formatTime(nextTryAt)} UTC`}: ${printable(reason)}`;
 };
 
 const findingWords = ({ kind, cause, productId, itemId, ours, theirs, name }: Finding & { cause: Cause }): string =>

@@ -6,7 +6,7 @@ import { integerOption } from './arguments.ts';
 import { withMarketplace, withPostgres, withReader } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
 import { operator } from './operator.ts';
-import { formatCount, formatSeconds, formatTime, printable } from './output.ts';
+import { counted, formatCount, formatSeconds, formatTime, printable } from './output.ts';
 import { readSellerToken, sellerArgument, tokenOption } from './seller-token.ts';
 
 const STATUSES = ['active', 'paused', 'token_rejected'] as const satisfies readonly SellerStatus[];
@@ -102,7 +102,7 @@ async function add(context: CliContext, userId: string, options: AddOptions): Pr
   out.line(`${userId} is ${accountOf(seller)}, token ${seller.tokenHint}${replaced === null ? '' : ` in place of ${replaced}`}: ${statusWords(context, seller)}`);
   for (const warning of warnings) out.note(`warning: ${warning}`);
   if (seller.listings === 0) out.note(`nothing is known to be listed yet: \`brx-sync listings link ${userId}\` reads it from CardTrader`);
-  else if (options.otherAccount === true) out.note(`${formatCount(seller.listings)} listings are of before: \`brx-sync listings link ${userId} --force\` reads them anew`);
+  else if (options.otherAccount === true) out.note(`${counted(seller.listings, 'listing is', 'listings are')} of before: \`brx-sync listings link ${userId} --force\` reads ${seller.listings === 1 ? 'it' : 'them'} anew`);
 }
 
 async function check(context: CliContext, userId: string, reason: string): Promise<void> {
@@ -123,7 +123,7 @@ async function move(context: CliContext, userId: string, verb: 'pause' | 'resume
   });
   out.json(seller);
   out.line(`${userId}: ${statusWords(context, seller)}`);
-  if (seller.outstanding > 0) out.line(`${formatCount(seller.outstanding)} operations ${verb === 'pause' ? 'wait; what was sent already may still take effect' : 'go on'}`);
+  if (seller.outstanding > 0) out.line(`${verb === 'pause' ? `${counted(seller.outstanding, 'operation waits', 'operations wait')}; what was sent already may still take effect` : counted(seller.outstanding, 'operation goes on', 'operations go on')}`);
 }
 
 async function settings(context: CliContext, userId: string, { listingSync, buffer, push, reason }: SetOptions): Promise<void> {
@@ -135,7 +135,7 @@ async function settings(context: CliContext, userId: string, { listingSync, buff
   });
   out.json({ ...seller, asked });
   out.line(`${userId}: ${syncWords(seller)}`);
-  if (asked > 0) out.line(`${formatCount(asked)} items are looked at`);
+  if (asked > 0) out.line(`${counted(asked, 'item is', 'items are')} looked at`);
 }
 
 async function list(context: CliContext, status: SellerStatus | undefined): Promise<void> {
@@ -199,7 +199,7 @@ async function rotate(context: CliContext, reason: string): Promise<void> {
   });
   const key = context.config().secrets.keys[0]?.id;
   out.json({ key, sealed, current, failed });
-  out.line(`${formatCount(sealed)} secrets sealed anew with the key ${key ?? ''}, ${formatCount(current)} were already`);
+  out.line(`${counted(sealed, 'secret')} sealed anew with the key ${key ?? ''}, ${formatCount(current)} were already`);
   for (const { userId, problem } of failed) out.line(`${userId}: ${problem}`);
   if (failed.length === 0) out.line('the other keys of BRX_SECRET_KEYS can be taken away');
   else {

@@ -6,7 +6,7 @@ import { systemClock } from '../platform/clock.ts';
 import { integerOption } from './arguments.ts';
 import { withPostgres } from './connections.ts';
 import { examples, type CliContext } from './context.ts';
-import { formatCount, formatSeconds } from './output.ts';
+import { counted, formatCount, formatSeconds } from './output.ts';
 
 /** `brx-sync verify`. */
 export function registerVerify(program: Command, context: CliContext): void {
@@ -51,16 +51,16 @@ async function run(context: CliContext, options: { wait?: number; settled?: true
   );
   out.json(report);
   show(context, report);
-  if (!report.ok) throw new BrxError('BRX_DIFFERENT', `${formatCount(report.differences.total)} ${report.differences.total === 1 ? 'difference' : 'differences'} between PostgreSQL and ${report.topic}`, { remedy: remedyOf(report.differences.first) });
+  if (!report.ok) throw new BrxError('BRX_DIFFERENT', `${counted(report.differences.total, 'difference')} between PostgreSQL and ${report.topic}`, { remedy: remedyOf(report.differences.first) });
   if (!report.complete && options.wait !== undefined) {
-    throw new BrxError('BRX_DIFFERENT', `${formatCount(report.outcomes.pending)} records were not processed within ${options.wait} s`, { remedy: 'see `brx-sync lag`: is an instance running, and getting on?' });
+    throw new BrxError('BRX_DIFFERENT', `${counted(report.outcomes.pending, 'record was', 'records were')} not processed within ${options.wait} s`, { remedy: 'see `brx-sync lag`: is an instance running, and getting on?' });
   }
 }
 
 function progressText(progress: VerifyProgress): string {
   switch (progress.step) {
     case 'waiting':
-      return `waiting for the group: ${formatCount(progress.behind)} records behind`;
+      return `waiting for the group: ${counted(progress.behind, 'record')} behind`;
     case 'settling':
       return `waiting for sales to end and be told: ${formatCount(progress.left)} left`;
     case 'reading':
@@ -72,21 +72,21 @@ function progressText(progress: VerifyProgress): string {
 
 function show({ out }: CliContext, report: VerifyReport): void {
   const { compared, outcomes, sales, differences } = report;
-  out.line(`${out.paint('bold', report.topic)}   ${formatCount(compared.records)} records of ${formatCount(compared.users)} users in ${compared.partitions} partitions, read and compared in ${formatSeconds(report.duration_ms / 1_000)}`);
-  out.line(`compared:  ${formatCount(compared.items)} items, ${formatCount(compared.ledger_rows)} ledger rows and their order, ${formatCount(compared.dead_letters)} dead letters`);
+  out.line(`${out.paint('bold', report.topic)}   ${counted(compared.records, 'record')} of ${counted(compared.users, 'user')} in ${counted(compared.partitions, 'partition')}, read and compared in ${formatSeconds(report.duration_ms / 1_000)}`);
+  out.line(`compared:  ${counted(compared.items, 'item')}, ${counted(compared.ledger_rows, 'ledger row')} and their order, ${counted(compared.dead_letters, 'dead letter')}`);
   const buried = Object.entries(outcomes.dead_letters).filter(([, count]) => count > 0);
   out.line(`outcomes:  ${[['applied', outcomes.applied], ['stale', outcomes.stale], ...(outcomes.rejected > 0 ? [['rejected', outcomes.rejected] as const] : []), ['duplicate', outcomes.duplicate], ...buried].map(([name, count]) => `${formatCount(Number(count))} ${name}`).join(', ')}`);
-  if (sales.total > 0) out.line(`sales:     ${formatCount(sales.total)}: ${Object.entries(sales.by_state).map(([state, count]) => `${formatCount(count)} ${state.toLowerCase()}`).join(', ')}; ${formatCount(sales.outcomes_told)} outcomes told${sales.outcomes_waiting > 0 ? `, ${formatCount(sales.outcomes_waiting)} in the outbox` : ''}`);
+  if (sales.total > 0) out.line(`sales:     ${formatCount(sales.total)}: ${Object.entries(sales.by_state).map(([state, count]) => `${formatCount(count)} ${state.toLowerCase()}`).join(', ')}; ${counted(sales.outcomes_told, 'outcome')} told${sales.outcomes_waiting > 0 ? `, ${formatCount(sales.outcomes_waiting)} in the outbox` : ''}`);
   const { imported } = report;
   if (imported.compared > 0) out.line(`imported:  ${formatCount(imported.compared)} by bulk sync, compared with its chunks`);
   if (imported.not_on_topic > 0) out.line(out.paint('yellow', `imported:  ${formatCount(imported.not_on_topic)} whose chunks are not on the topic of snapshots any more: as the ledger has them`));
-  if (imported.reconciled > 0) out.line(out.paint('yellow', `drift:     ${formatCount(imported.reconciled)} numbers set by \`brx-sync drift --apply\`: as the ledger has them`));
-  if (report.scattered_users > 0) out.line(`scattered: ${formatCount(report.scattered_users)} users have events in several partitions; theirs were checked in the order the database took`);
-  if (report.parked_users > 0) out.line(out.paint('yellow', `waiting:   ${formatCount(outcomes.parked)} events of ${formatCount(report.parked_users)} parked users (brx-sync parked list)`));
-  if (!report.complete) out.line(out.paint('yellow', `pending:   ${formatCount(outcomes.pending)} records are not processed yet (brx-sync lag)`));
+  if (imported.reconciled > 0) out.line(out.paint('yellow', `drift:     ${counted(imported.reconciled, 'number')} set by \`brx-sync drift --apply\`: as the ledger has them`));
+  if (report.scattered_users > 0) out.line(`scattered: ${counted(report.scattered_users, 'user has', 'users have')} events in several partitions; theirs were checked in the order the database took`);
+  if (report.parked_users > 0) out.line(out.paint('yellow', `waiting:   ${counted(outcomes.parked, 'event')} of ${counted(report.parked_users, 'parked user')} (brx-sync parked list)`));
+  if (!report.complete) out.line(out.paint('yellow', `pending:   ${counted(outcomes.pending, 'record is', 'records are')} not processed yet (brx-sync lag)`));
   if (report.ok) return out.line(out.paint('green', report.complete ? 'no differences' : 'no differences so far'));
 
-  out.line(out.paint('red', `${formatCount(differences.total)} differences${differences.total > differences.first.length ? `, the first ${differences.first.length}:` : ':'}`));
+  out.line(out.paint('red', `${counted(differences.total, 'difference')}${differences.total > differences.first.length ? `, the first ${differences.first.length}:` : ':'}`));
   for (const difference of differences.first) for (const line of differenceLines(difference)) out.line(line);
 }
 

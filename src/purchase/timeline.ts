@@ -1,6 +1,7 @@
 import { PURCHASE_REASONS } from '../contract/index.ts';
 import { OPERATION_REASONS, type OperationDetail, type OperationReason } from '../marketplace/index.ts';
 import type { ActionRow } from '../platform/postgres/index.ts';
+import { counted } from '../platform/words.ts';
 import type { SagaRow, StepRow } from './select.sql.ts';
 
 /** A sale in words, for support and operators: what happened, when, how long it took, what CardTrader answered. Pure. */
@@ -112,9 +113,9 @@ function callWords({ kind }: OperationDetail, { call, outcome, reason, status, m
   const how = outcome === 'applied' ? '' : `: ${outcome}${reason === undefined ? '' : ` (${reason}${status === undefined ? '' : ` ${status}`})`}${said === undefined || said === '' ? '' : ` “${said}”`}${requestId === undefined ? '' : `, request ${requestId}`}`;
   switch (call) {
     case 'read':
-      return `${kind} reads the product${outcome === 'applied' ? (quantity === undefined ? '' : quantity === null ? ': it is not there' : `: ${quantity} copies`) : ''}${how}${took}`;
+      return `${kind} reads the product${outcome === 'applied' ? (quantity === undefined ? '' : quantity === null ? ': it is not there' : `: ${copies(quantity)}`) : ''}${how}${took}`;
     case 'write':
-      return `${kind} writes ${quantity ?? ''} copies${outcome === 'applied' ? ': done' : how}${took}`;
+      return `${kind} writes ${typeof quantity === 'number' ? copies(quantity) : 'the product'}${outcome === 'applied' ? ': done' : how}${took}`;
     case 'orders':
       return `${kind} looks for sales on CardTrader${how}${took}`;
     case 'note':
@@ -122,6 +123,7 @@ function callWords({ kind }: OperationDetail, { call, outcome, reason, status, m
   }
 }
 
+const copies = (quantity: number): string => counted(quantity, 'copy', 'copies');
 const lengthOf = (list: unknown): number => (Array.isArray(list) ? list.length : 0);
 const textOf = (value: unknown): string => (typeof value === 'string' ? value : 'it is not known why');
 const reasonWords = (reason: unknown): string => (typeof reason === 'string' && Object.hasOwn(PURCHASE_REASONS, reason) ? PURCHASE_REASONS[reason as keyof typeof PURCHASE_REASONS] : String(reason));

@@ -103,7 +103,7 @@ test('one at a time; a group that is behind is waited for, and told', async () =
   }
   await worker.stop();
   await world.sendEvents(...history(randomUuid(), randomUuid(), ['SET', 5]));
-  expect(await rebuild('--wait', '1')).toMatchObject({ exit: 4, json: { error: { message: expect.stringContaining('1 records behind') as string } } });
+  expect(await rebuild('--wait', '1')).toMatchObject({ exit: 4, json: { error: { message: expect.stringContaining('1 record behind') as string } } });
   expect(await shadows()).toEqual([]);
 });
 

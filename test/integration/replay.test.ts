@@ -161,7 +161,7 @@ describe('apply, watch and undo', () => {
   test('records that were never read are skipped only if that is said, and undo has them read after all', async () => {
     const event = change({ user_id: randomUuid() });
     const [{ partition, offset } = { partition: 0, offset: 0 }] = await world.sendEvents(event);
-    expect(await brx('apply', '--shift', '1', '--partitions', String(partition), '--reason', 'r', '--yes')).toMatchObject({ exit: 4, json: { error: { message: expect.stringContaining('1 records that were never read') as string } } });
+    expect(await brx('apply', '--shift', '1', '--partitions', String(partition), '--reason', 'r', '--yes')).toMatchObject({ exit: 4, json: { error: { message: expect.stringContaining('1 record that was never read') as string } } });
     await brx('apply', '--shift', '1', '--partitions', String(partition), '--reason', 'poison', '--yes', '--allow-skip');
     expect((await world.topics.committed()).get(partition)).toBe(offset + 1);
     const { id } = await newest();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createOutput, formatCount, formatSeconds, renderTable, type Output } from '../../src/cli/output.ts';
+import { counted, createOutput, formatCount, formatSeconds, renderTable, type Output } from '../../src/cli/output.ts';
 
 /** What a terminal and a pipe see: data on stdout, chatter on stderr, and no escape codes where nobody can read them. */
 function speak(options: { json?: boolean; terminal?: boolean; colours?: boolean; columns?: number }, use: (out: Output, tick: (ms: number) => void) => void): { stdout: string; stderr: string } {
@@ -101,5 +101,6 @@ describe('terminals', () => {
 
 test('counts and durations as people write them', () => {
   expect([formatCount(0), formatCount(1_234_567), formatCount(12_345n)]).toEqual(['0', '1,234,567', '12,345']);
+  expect([counted(1, 'item'), counted(0, 'item'), counted(1_000, 'entry', 'entries')]).toEqual(['1 item', '0 items', '1,000 entries']);
   expect([0, 0.04, 0.449, 9.99, 10.4, 59.6, 185, 3_599, 7_800, 90_061].map(formatSeconds)).toEqual(['0 s', '0 s', '0.4 s', '10 s', '10 s', '1 min 0 s', '3 min 5 s', '59 min 59 s', '2 h 10 min', '1 d 1 h']);
 });

@@ -3,6 +3,7 @@ import { chunkHandler, MARKETPLACE_RECORDS, type ApplyDeps } from '../../ingest/
 import type { SourceRecord } from '../../platform/consumer/index.ts';
 import { withAdmin } from '../../platform/kafka/index.ts';
 import { createPostgres, type Postgres } from '../../platform/postgres/index.ts';
+import { counted } from '../../platform/words.ts';
 import type { PurchaseContext } from '../../purchase/index.ts';
 import { Decoder } from '../../records/index.ts';
 import { migrate } from '../migrate/index.ts';
@@ -174,7 +175,7 @@ async function waitForGroup({ kafka, clock, group, postgres, waitMs, signal, onP
     const committed = await withAdmin(kafka, (admin) => committedOffsets(admin, group.topic, group.id));
     const behind = [...ends].reduce((sum, [partition, end]) => sum + Math.max(0, end - Math.max(committed.get(partition) ?? 0, Number(furthest.get(partition) ?? 0n))), 0);
     if (behind === 0) return;
-    if (clock.monotonic() >= deadline) throw new BrxError('BRX_REFUSED', `the group is ${behind} records behind what was rebuilt: they cannot be compared yet`, { remedy: 'start the instances, see `brx-sync lag`, or wait longer with --wait' });
+    if (clock.monotonic() >= deadline) throw new BrxError('BRX_REFUSED', `the group is ${counted(behind, 'record')} behind what was rebuilt: they cannot be compared yet`, { remedy: 'start the instances, see `brx-sync lag`, or wait longer with --wait' });
     onProgress?.({ step: 'waiting', behind });
     await clock.sleep(POLL_MS, signal);
   }

@@ -1,6 +1,7 @@
 import { BrxError } from '../../errors.ts';
 import { partitionOf } from '../../contract/index.ts';
 import { inTransaction, recordOperatorAction, type Postgres } from '../../platform/postgres/index.ts';
+import { counted } from '../../platform/words.ts';
 import type { Member } from '../lag/index.ts';
 import { examine, MOST_EXAMINED, type Effect, type EffectDeps } from './effect.ts';
 import { membersWords, offsetsAt, readGroup, refuseMembers, setOffsets, STOP_THEM, type GroupState } from './group.ts';
@@ -184,7 +185,7 @@ function howWords({ target, partitions, user }: Request): string {
 function blockedBy({ group }: ReplayDeps, { allowSkip }: Request, { members }: GroupState, partitions: readonly PlannedPartition[], sums: PlanTotals): Plan['blocked'] {
   return [
     ...(movesNothing(partitions) ? [{ why: 'it would move no partition: there is nothing to read again', remedy: 'choose an earlier offset or time' }] : []),
-    ...(sums.skipped > 0 && !allowSkip ? [{ why: `${sums.skipped} records that were never read would be skipped: they would have no effect until somebody replays them`, remedy: 'choose an earlier offset or time; --allow-skip if that is what you want' }] : []),
+    ...(sums.skipped > 0 && !allowSkip ? [{ why: `${counted(sums.skipped, 'record that was', 'records that were')} never read would be skipped: ${sums.skipped === 1 ? 'it' : 'they'} would have no effect until somebody replays ${sums.skipped === 1 ? 'it' : 'them'}`, remedy: 'choose an earlier offset or time; --allow-skip if that is what you want' }] : []),
     ...(members.length > 0 ? [{ why: membersWords(group, members), remedy: STOP_THEM }] : []),
   ];
 }

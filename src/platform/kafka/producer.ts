@@ -1,6 +1,7 @@
 import { CompressionTypes, type ICustomPartitioner, type Kafka, type Producer as KafkajsProducer } from 'kafkajs';
 import { murmur2OfBytes } from '../../contract/index.ts';
 import { BrxError, messageOf } from '../../errors.ts';
+import { counted } from '../words.ts';
 import { kafkaUnavailable } from './kafka.ts';
 
 /** A record on its way to Kafka. */
@@ -109,13 +110,13 @@ export function isRefusedByKafka(error: unknown): boolean {
 function unsent(error: unknown, messages: readonly OutgoingMessage[]): BrxError {
   const records = messages.length;
   if (isRefusedByKafka(error)) {
-    return new BrxError('BRX_KAFKA_REFUSED', `Kafka refuses ${records === 1 ? 'the record' : `one of ${records} records`}: ${messageOf(error)}`, { cause: error, remedy: 'raise max.message.bytes of the topic, or give the record up' });
+    return new BrxError('BRX_KAFKA_REFUSED', `Kafka refuses ${records === 1 ? 'the record' : `one of ${counted(records, 'record')}`}: ${messageOf(error)}`, { cause: error, remedy: 'raise max.message.bytes of the topic, or give the record up' });
   }
   if (typeOf(error) === 'UNKNOWN_TOPIC_OR_PARTITION') {
     const topics = [...new Set(messages.map(({ topic }) => topic))].join(', ');
     return new BrxError('BRX_KAFKA_UNAVAILABLE', `Kafka does not know ${topics.includes(',') ? `one of the topics ${topics}` : `topic ${topics}`}`, { cause: error, remedy: 'run `brx-sync topics apply`' });
   }
-  return kafkaUnavailable(error, `publish ${records} records`);
+  return kafkaUnavailable(error, `publish ${counted(records, 'record')}`);
 }
 
 /** Kafka's name of an error, however deep kafkajs has wrapped it. */

@@ -192,7 +192,7 @@ test('pause stops operations, resume lets them go; list and show say what waits,
   expect(Object.keys(listed[0]!).toSorted()).toEqual(['addedAt', 'appName', 'buffer', 'checkedAt', 'leased', 'listingSync', 'listings', 'mismatches', 'openUntil', 'outstanding', 'sellerId', 'status', 'statusAt', 'statusReason', 'tokenHint', 'tokenKeyId', 'userId']);
   expect((await brx(['users', 'show', seller.user])).stdout).toMatch(/: paused\n[\s\S]*\noperations {2}1 not settled\n/);
   expect(world.simulator.control.requests(seller.sellerId).requests).toBe(asked);
-  expect((await brx(['users', 'resume', seller.user])).stdout).toContain('1 operations go on');
+  expect((await brx(['users', 'resume', seller.user])).stdout).toContain('1 operation goes on');
   await world.reached(['CONFIRMED'], sale);
   const shown = await brx(['users', 'show', seller.user, '--json']);
   expect(shown.json).toMatchObject({ status: 'active', sealedWithFirstKey: true, actions: [{ action: 'users.add' }, { action: 'listings.link' }, { action: 'users.pause', reason: 'on holiday' }, { action: 'users.resume' }] });

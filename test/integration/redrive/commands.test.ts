@@ -37,7 +37,7 @@ test('show tells what it says; its value, corrected in a file, is sent, and both
   const file = join(tmpdir(), `${user}.json`);
   await writeFile(file, JSON.stringify({ ...value, quantity: 4 }));
   const asked = await brx(['dlq', 'redrive', id, '--edit', file, '--reason', 'typing mistake']);
-  expect(asked).toMatchObject({ exit: 4, stderr: expect.stringContaining('nothing was done: this would send again 1 open dead letters') as string });
+  expect(asked).toMatchObject({ exit: 4, stderr: expect.stringContaining('nothing was done: this would send again 1 open dead letter') as string });
 
   expect(await brx(['dlq', 'redrive', id, '--edit', file, '--reason', 'typing mistake', '--yes', '--json'])).toMatchObject({ exit: 0, json: { results: [{ outcome: 'ok' }], counts: { ok: 1 } } });
   expect(await itemOf(world.pool, user, item)).toMatchObject({ on_hand: 4 });

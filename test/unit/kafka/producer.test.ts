@@ -132,7 +132,7 @@ test.each<[what: string, thrown: Error, code: string, words: string]>([
   ['too large, as the broker says it', Object.assign(new Error('too large'), { type: 'MESSAGE_TOO_LARGE' }), 'BRX_KAFKA_REFUSED', 'refuses the record'],
   ['too large, wrapped by kafkajs', new Error('non-retriable', { cause: Object.assign(new Error('too large'), { type: 'RECORD_LIST_TOO_LARGE' }) }), 'BRX_KAFKA_REFUSED', 'refuses the record'],
   ['no such topic', new Error('retries exceeded', { cause: Object.assign(new Error('does not host'), { type: 'UNKNOWN_TOPIC_OR_PARTITION' }) }), 'BRX_KAFKA_UNAVAILABLE', 'does not know topic t'],
-  ['anything else', new Error('socket closed'), 'BRX_KAFKA_UNAVAILABLE', 'did not let us publish 1 records'],
+  ['anything else', new Error('socket closed'), 'BRX_KAFKA_UNAVAILABLE', 'did not let us publish 1 record'],
 ])('what a send threw is told apart: %s', async (_, thrown, code, words) => {
   const kafka = { producer: () => ({ connect: () => Promise.resolve(), disconnect: () => Promise.resolve(), sendBatch: () => Promise.reject(thrown) }) } as unknown as Kafka;
   await expect(createProducer(kafka).sendBatch([message(1)])).rejects.toMatchObject({ code, message: expect.stringContaining(words) as string });

@@ -59,7 +59,7 @@ test('in words: the address, where tokens are, and a line now and then while req
   expect(text).toMatch(/\nand 2 more\n$/);
   const apiUrl = text.split(' ')[0]!;
   await get(`${apiUrl}/info`, 'nonsense');
-  await until('it tells', () => /1 requests \(\d+ a second\), 0 refused with 429, 0 faults\n/.test(running.said.stderr));
+  await until('it tells', () => /1 request \(\d+ a second\), 0 refused with 429, 0 faults\n/.test(running.said.stderr));
   running.interrupt();
   expect(await running.ended).toBe(0);
 });
