@@ -5,7 +5,7 @@ const REASONS = ['undecodable', 'unknown_type', 'invalid', 'key_mismatch', 'too_
 const STATES = ['redriven', 'discarded'];
 const words = (code) => code.replaceAll('_', ' ');
 export const letterLink = (id) => link(`#/dead-letters/${id}`, id);
-const place = ({ topic, partition, offset }) => `${topic} / ${partition} @ ${offset}`;
+const place = ({ topic, partition, offset }) => [`${topic} `, el('span', { class: 'place' }, `/ ${partition} @ ${offset}`)];
 
 /** Chosen here and there in the list; kept while it is drawn anew. */
 const chosen = new Set();
