@@ -75,3 +75,32 @@ test('once it is stopped nothing is begun: what is under way ends, what waits is
   expect((await underWay)?.result).toBe('0/1');
   expect(begun).toHaveLength(1);
 });
+
+test('what failed together comes again one by one: who cannot be served holds up nobody else', async () => {
+  const { begun, gather } = world(4);
+  const handIn = (): Promise<PromiseSettledResult<unknown>[]> => Promise.allSettled([gather.do(chunk(0, 1), 100), gather.do(chunk(1, 1), 100), gather.do(chunk(2, 1), 100)]);
+  const together = handIn();
+  await turn();
+  begun[0]?.fail(new Error('a lane of partition 1 is held'));
+  await together;
+
+  const apart = handIn();
+  await turn();
+  expect(begun.slice(1).map(({ records }) => records)).toEqual(['0/1', '1/1', '2/1']);
+  begun[1]?.end();
+  begun[2]?.fail(new Error('it still is'));
+  begun[3]?.end();
+  expect((await apart).map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+
+  const after = [gather.do(chunk(2, 2), 100), gather.do(chunk(1, 1), 100), gather.do(chunk(0, 2), 100)];
+  await turn();
+  expect(begun.slice(4).map(({ records }) => records)).toEqual(['2/2', '1/1', '0/2']);
+  for (const { end } of begun.slice(4)) end();
+  await Promise.all(after);
+
+  const again = [gather.do(chunk(1, 2), 100), gather.do(chunk(0, 3), 100)];
+  await turn();
+  expect(begun.slice(7).map(({ records }) => records)).toEqual(['1/2 0/3']);
+  begun[7]?.end();
+  await Promise.all(again);
+});

@@ -28,12 +28,12 @@ describe('holding', () => {
   test('resumes every partition that was paused meanwhile, once, when it answers', async () => {
     const { clock, hold, told, answers } = setUp();
     const resumed: number[] = [];
-    hold.hold(away, () => resumed.push(0));
-    hold.hold(away, () => resumed.push(1));
+    hold.hold(away, 0, () => resumed.push(0));
+    hold.hold(away, 1, () => resumed.push(1));
     answers.push(false, true);
     await clock.advance(600);
     expect(resumed).toEqual([]);
-    hold.hold(away, () => resumed.push(2));
+    hold.hold(away, 2, () => resumed.push(2));
     await clock.advance(60_000);
     expect(resumed).toEqual([0, 1, 2]);
     expect(told).toEqual([`held ${away.code}`, `held ${away.code}`, `held ${away.code}`, 'resumed']);
@@ -42,9 +42,9 @@ describe('holding', () => {
 
   test('says why it waits, and asks for what is away last', async () => {
     const { clock, hold, probed } = setUp();
-    hold.hold(away, () => undefined);
+    hold.hold(away, 0, () => undefined);
     expect(hold.reason).toBe(away);
-    hold.hold(registryAway, () => undefined);
+    hold.hold(registryAway, 1, () => undefined);
     await clock.advance(1_000);
     expect(hold.reason).toBe(registryAway);
     expect(new Set(probed)).toEqual(new Set([registryAway.code]));
@@ -52,7 +52,7 @@ describe('holding', () => {
 
   test('waits longer each time, never longer than five seconds', async () => {
     const { clock, hold } = setUp();
-    hold.hold(away, () => undefined);
+    hold.hold(away, 0, () => undefined);
     await clock.advance(40_000);
     expect(clock.sleeps.slice(0, 7)).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000, 5_000]);
     expect(Math.max(...clock.sleeps)).toBe(5_000);
@@ -60,7 +60,7 @@ describe('holding', () => {
 
   test('chance takes away at most half of a wait', async () => {
     const { clock, hold } = setUp({ random: 0 });
-    hold.hold(away, () => undefined);
+    hold.hold(away, 0, () => undefined);
     await clock.advance(20_000);
     expect(clock.sleeps.slice(0, 3)).toEqual([125, 250, 500]);
     expect(Math.max(...clock.sleeps)).toBe(2_500);
@@ -70,20 +70,34 @@ describe('holding', () => {
     const { clock, hold, answers } = setUp();
     for (let n = 0; n < 12; n += 1) {
       answers.push(true);
-      hold.hold(away, () => undefined);
+      hold.hold(away, 0, () => undefined);
       await clock.advance(5_000);
     }
     expect(clock.sleeps.slice(0, 4)).toEqual([250, 500, 1_000, 2_000]);
     expect(clock.sleeps.at(-1)).toBe(5_000);
-    hold.succeeded();
-    hold.hold(away, () => undefined);
+    hold.succeeded(0);
+    hold.hold(away, 0, () => undefined);
+    expect(clock.sleeps.at(-1)).toBe(250);
+  });
+
+  test('a commit of another partition shortens no wait of the one that keeps failing', async () => {
+    const { clock, hold, answers } = setUp();
+    for (let n = 0; n < 6; n += 1) {
+      answers.push(true);
+      hold.hold(away, 0, () => undefined);
+      await clock.advance(5_000);
+      hold.succeeded(1);
+    }
+    expect(clock.sleeps).toEqual([250, 500, 1_000, 2_000, 4_000, 5_000]);
+    hold.succeeded(0);
+    hold.hold(away, 1, () => undefined);
     expect(clock.sleeps.at(-1)).toBe(250);
   });
 
   test('can hold again while it resumes', async () => {
     const { clock, hold, answers, told } = setUp();
     answers.push(true, true);
-    hold.hold(away, () => hold.hold(registryAway, () => told.push('second partition')));
+    hold.hold(away, 0, () => hold.hold(registryAway, 1, () => told.push('second partition')));
     await clock.advance(5_000);
     expect(told.filter((what) => what === 'second partition')).toHaveLength(1);
     expect(hold.reason).toBeUndefined();
@@ -93,7 +107,7 @@ describe('holding', () => {
 describe('stopping', () => {
   test('ends the wait and leaves the partitions paused', async () => {
     const { hold, told, clock } = setUp();
-    hold.hold(away, () => told.push('never'));
+    hold.hold(away, 0, () => told.push('never'));
     await hold.stop();
     expect(clock.sleeping).toBe(0);
     expect(told).toEqual([`held ${away.code}`]);

@@ -207,7 +207,7 @@ export class PartitionConsumer<Result extends object> implements Service {
     const { result, records: together, durationMs } = gathered;
     faultPoint(faults.handled);
     this.#adapt(durationMs);
-    this.hold.succeeded();
+    this.hold.succeeded(partition);
     this.#restarts = 0;
 
     // Somebody else owns the partition by now: what is done is done and known to the database, the offset is theirs to move.
@@ -251,7 +251,7 @@ export class PartitionConsumer<Result extends object> implements Service {
     const { topic, partition } = payload.batch;
     if (error instanceof BrxError && error.retryable) {
       this.#deps.logger.warn({ code: error.code, error: error.message, topic, partition }, 'waiting');
-      this.hold.hold(error, payload.pause());
+      this.hold.hold(error, partition, payload.pause());
       return;
     }
     this.#deps.onFatal(error instanceof BrxError ? error : new BrxError('BRX_INTERNAL', `${topic}/${partition}: ${messageOf(error)}`, { cause: error }));

@@ -23,10 +23,14 @@ export interface Gathered<Result> {
  * commit and not a dozen. What comes up while as many transactions are under way as may be makes the next one; a chunk that is as
  * large as one may be goes alone. Records of one partition stay in their order, because it hands in one chunk at a time.
  *
- * What fails, fails for all chunks of the transaction: they come again, and what was done is known to the database.
+ * What fails, fails for all chunks of the transaction: they come again, and what was done is known to the database. They come again together, from one fetch; so
+ * each goes alone then, until it succeeds. Else what holds up one of them (a lane that somebody holds, a schema that the registry, which is away, has not told
+ * yet, an event that takes too long) would hold up all the others for as long.
  */
 export class Gather<Result> {
   readonly #together: Together<readonly SourceRecord[], Gathered<Result> | undefined>;
+  /** Partitions whose last chunk failed. */
+  readonly #alone = new Set<string>();
   #most = Number.POSITIVE_INFINITY;
   #stopped = false;
 
@@ -35,11 +39,17 @@ export class Gather<Result> {
       async (chunks) => {
         const records = chunks.flat();
         const started = clock.monotonic();
-        const result = await handle(records);
-        const durationMs = clock.monotonic() - started;
-        return chunks.map((_, index) => ({ result: index === 0 ? result : undefined, records, durationMs }));
+        try {
+          const result = await handle(records);
+          const durationMs = clock.monotonic() - started;
+          for (const chunk of chunks) this.#alone.delete(partitionOf(chunk));
+          return chunks.map((_, index) => ({ result: index === 0 ? result : undefined, records, durationMs }));
+        } catch (error) {
+          for (const chunk of chunks) this.#alone.add(partitionOf(chunk));
+          throw error;
+        }
       },
-      { most: () => this.#most, weigh: (records) => records.length, parallel: atOnce },
+      { most: () => this.#most, weigh: (records) => (this.#alone.has(partitionOf(records)) ? Number.POSITIVE_INFINITY : records.length), parallel: atOnce },
     );
   }
 
@@ -55,3 +65,6 @@ export class Gather<Result> {
     return this.#stopped ? Promise.resolve(undefined) : this.#together.do(records);
   }
 }
+
+/** All records of a chunk are of one. */
+const partitionOf = ([first]: readonly SourceRecord[]): string => `${first?.topic}/${first?.partition}`;

@@ -13,8 +13,9 @@ export class Hold {
   readonly #deps: HoldDeps;
   readonly #resumes: (() => void)[] = [];
   readonly #stop = new AbortController();
+  /** By partition, in a row: that others get on says nothing of the one that does not, and while it fails again the others wait for its fetch. */
+  readonly #failures = new Map<number, number>();
   #running: Promise<void> | undefined;
-  #failures = 0;
   #reason: BrxError | undefined;
 
   constructor(deps: HoldDeps) {
@@ -27,17 +28,18 @@ export class Hold {
   }
 
   /** Takes a paused partition; `resume` is called when it may go on. */
-  hold(error: BrxError, resume: () => void): void {
+  hold(error: BrxError, partition: number, resume: () => void): void {
     this.#resumes.push(resume);
     this.#reason = error;
-    this.#failures += 1;
+    const failures = (this.#failures.get(partition) ?? 0) + 1;
+    this.#failures.set(partition, failures);
     this.#deps.onHeld(error);
-    this.#running ??= this.#recover();
+    this.#running ??= this.#recover(failures);
   }
 
-  /** A chunk has been committed: the next trouble starts with short waits again. */
-  succeeded(): void {
-    this.#failures = 0;
+  /** A chunk of it has been committed: its next trouble starts with short waits again. */
+  succeeded(partition: number): void {
+    this.#failures.delete(partition);
   }
 
   async stop(): Promise<void> {
@@ -45,9 +47,9 @@ export class Hold {
     await this.#running;
   }
 
-  async #recover(): Promise<void> {
+  async #recover(failures: number): Promise<void> {
     const { clock, probe } = this.#deps;
-    for (let attempt = this.#failures; !this.#stop.signal.aborted; attempt += 1) {
+    for (let attempt = failures; !this.#stop.signal.aborted; attempt += 1) {
       const wait = Math.min(MAX_WAIT_MS, FIRST_WAIT_MS * 2 ** Math.min(attempt, 10));
       try {
         await clock.sleep(wait * (0.5 + clock.random() / 2), this.#stop.signal);

@@ -113,6 +113,18 @@ describe('too slow', () => {
     await nothingParked();
   });
 
+  test('a lane that another session holds keeps no other partition waiting, though one fetch brings both', async () => {
+    const user = randomUuid();
+    const free = Array.from({ length: 20 }, () => change()).find(({ user_id }) => laneOf(user_id) % 12 !== laneOf(user) % 12)!;
+    await other.query('BEGIN');
+    await other.query('SELECT pg_advisory_xact_lock($1, $2)', [LANE_LOCK_CLASS, laneOf(user)]);
+    await world.sendEvents(change({ user_id: user }), free);
+    await until('the other user is served', async () => (await itemOf(world.pool, free.user_id, free.item_id)) !== undefined);
+    await other.query('COMMIT');
+    await world.processed();
+    await nothingParked();
+  });
+
   test('a statement that takes too long for a chunk is tried in halves', async () => {
     const from = worker.signals.held.length;
     const users = Array.from({ length: 8 }, randomUuid);

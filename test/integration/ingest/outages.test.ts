@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest';
-import { LATEST, RECORDS } from '../../../src/contract/index.ts';
+import { LATEST, partitionOf, RECORDS, TOPICS } from '../../../src/contract/index.ts';
 import { createRegistry, encode } from '../../../src/platform/kafka/index.ts';
 import { businessHash } from '../../../src/operations/verify/index.ts';
 import { createTestDatabase, TEST_PREFIX, withDatabase } from '../../support/database.ts';
@@ -100,6 +100,26 @@ describe('PostgreSQL', () => {
     expect(signals).toMatchObject({ assigned: 1, crashes: [], fatal: [] });
     await until('it is ready again', () => ingest.health.ready().every(({ ok }) => ok));
   });
+});
+
+test('while the registry is away a record it must be asked about keeps no other partition waiting', async () => {
+  const { hostname, port, pathname } = new URL(stackUrls().registryUrl);
+  const registry = await startTcpGate({ host: hostname, port: Number(port) });
+  started.push(registry);
+  const world = await newWorld();
+  const { signals } = await world.start({ registryUrl: `http://127.0.0.1:${registry.port}${pathname}` });
+  await world.sendEvents(change()); // its schema is known from now on
+  await world.processed();
+  await registry.shut();
+  const event = change();
+  const partition = partitionOf(event.user_id, TOPICS.marketplaceEvents.partitions);
+  await world.send({ key: event.user_id, value: Buffer.from([0, 0x7f, 0xff, 0xff, 0xf0, 1]), partition: (partition + 1) % TOPICS.marketplaceEvents.partitions }, world.record(event));
+  await until('the event of the other partition is applied', async () => (await itemOf(world.pool, event.user_id, event.item_id)) !== undefined);
+  expect(await world.rows('SELECT FROM dead_letters')).toEqual([]);
+  await registry.reopen();
+  await world.processed();
+  expect(await world.rows('SELECT reason FROM dead_letters')).toEqual([{ reason: 'unknown_type' }]);
+  expect(signals.fatal).toEqual([]);
 });
 
 test('a stop while something is away is no longer than its deadline, and loses nothing', async () => {
