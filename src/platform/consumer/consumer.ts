@@ -225,6 +225,16 @@ export class PartitionConsumer<Result extends object> implements Service {
   }
 
   /**
+   * A batch without a record: what a producer's transaction leaves behind, its marker, or all of it if it was aborted. kafkajs hands it to nobody and goes on behind it, which it
+   * does only when all before it is done. The offset is committed here, or an idle partition would count as behind, and as stalled, until the next record.
+   */
+  async #passed(topic: string, partition: number, next: bigint): Promise<void> {
+    if (this.#stopping || !this.ownership.owns(topic, partition)) return;
+    await this.#consumer.commitOffsets([{ topic, partition, offset: next.toString() }]);
+    this.lag.done(topic, partition, next, undefined);
+  }
+
+  /**
    * Keeps the membership alive while `work` waits for the database. Bounded by the work, which the transaction timeout bounds;
    * a heartbeat that says "rebalance" is thrown once the work is done, so that its offsets are still committed before the rejoin.
    */
@@ -277,6 +287,9 @@ export class PartitionConsumer<Result extends object> implements Service {
       observer.heartbeat();
     });
     this.#consumer.on(events.FETCH, () => this.progress.beat());
+    this.#consumer.on(events.END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
+      if (batchSize === 0 && (firstOffset as string | null) !== null) this.#passed(topic, partition, BigInt(lastOffset) + 1n).catch((error: unknown) => logger.debug({ error: messageOf(error), topic, partition }, 'offset not committed'));
+    });
     this.#consumer.on(events.CRASH, ({ payload: { error, restart } }) => {
       this.#restarts += 1;
       observer.crashed(error, restart);

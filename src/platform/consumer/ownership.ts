@@ -30,6 +30,10 @@ export class Ownership {
 
   /** Whether work begun in `epoch` may still commit: no rejoin since, or one that left the partition here. */
   holds(topic: string, partition: number, epoch: number): boolean {
-    return epoch === this.#epoch || (this.#assigned.get(topic)?.has(partition) ?? false);
+    return epoch === this.#epoch || this.owns(topic, partition);
+  }
+
+  owns(topic: string, partition: number): boolean {
+    return this.#assigned.get(topic)?.has(partition) ?? false;
   }
 }
