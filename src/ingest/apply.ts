@@ -17,6 +17,8 @@ export interface ApplyDeps {
   readonly maxParkedUsers: number;
   readonly purchase: PurchaseContext;
   readonly onRetry: (failure: DatabaseFailure) => void;
+  /** A transaction was given up, and what it had to do is tried in halves: with a database that is slow that goes on for minutes. */
+  readonly onHalved?: () => void;
   /** Of the spans of chunks; none by default. */
   readonly tracer?: Tracer;
 }
@@ -38,6 +40,7 @@ export async function applyOrPark(deps: ApplyDeps, entries: readonly IngestEntry
   const [only] = entries;
   if (only === undefined) throw new BrxError('BRX_INTERNAL', 'an empty run failed', { cause: failure });
   if (entries.length > 1) {
+    deps.onHalved?.();
     const middle = entries.length >> 1;
     const first = await applyOrPark(deps, entries.slice(0, middle));
     const second = await applyOrPark(deps, entries.slice(middle));

@@ -57,6 +57,7 @@ export function createIngest(deps: IngestDeps): ConsumerRole {
     maxParkedUsers: config.maxParkedUsers,
     purchase: deps.purchase,
     onRetry: (failure) => observer.transactionRetried(failure.state ?? failure.kind),
+    onHalved: () => consumer.progress.tried(),
     ...(deps.tracer !== undefined && { tracer: deps.tracer }),
   };
   const handle = chunkHandler(new Decoder(deps.codec, MARKETPLACE_RECORDS), apply);

@@ -13,6 +13,8 @@ export interface AdvanceDeps {
   readonly clock: Clock;
   readonly purchase: PurchaseContext;
   readonly onRetry: (failure: DatabaseFailure) => void;
+  /** A transaction was given up, and its sagas are tried in halves. */
+  readonly onHalved?: () => void;
   /** Of the spans of steps; none by default. */
   readonly tracer?: Tracer;
 }
@@ -88,6 +90,7 @@ export async function advanceOrStick(deps: AdvanceDeps, calls: readonly Call[], 
     const [only] = calls;
     if (only === undefined) throw toBrxError(error);
     if (calls.length === 1) return stick(deps, only, error, around);
+    deps.onHalved?.();
     const middle = calls.length >> 1;
     const first = await advanceOrStick(deps, calls.slice(0, middle), around);
     const second = await advanceOrStick(deps, calls.slice(middle), around);

@@ -43,7 +43,7 @@ export function createSagaRole(deps: SagaRoleDeps): ConsumerRole {
     if (enqueued > 0) deps.onEnqueued();
     if (operations > 0 || steps.some(({ fact }) => fact.fact === 'compensating' || fact.fact === 'giving_back')) deps.onOperations();
   };
-  const handle = sagaHandler(new Decoder(deps.codec, SAGA_RECORDS), { ...advancing, consumerGroup: config.groupId });
+  const handle = sagaHandler(new Decoder(deps.codec, SAGA_RECORDS), { ...advancing, consumerGroup: config.groupId, onHalved: () => consumer.progress.tried() });
   const consumer = new PartitionConsumer<SagaResult>({
     name: 'saga',
     kafka,

@@ -47,3 +47,19 @@ test('the end of the last batch is a beat, however long it took', async () => {
   await clock.advance(2_000);
   expect(progress.stillFor()).toBe(2_000);
 });
+
+test('a chunk that is tried in halves moves with each of them, and so do the batches that wait for it', async () => {
+  const clock = fakeClock();
+  const progress = new Progress(clock);
+  const batches = [progress.begin(), progress.begin()];
+  for (let n = 0; n < 11; n += 1) {
+    await clock.advance(20_000);
+    expect(progress.stillFor()).toBe(20_000);
+    progress.tried();
+    expect(progress.stillFor()).toBe(0);
+  }
+  for (const { end } of batches) end();
+  progress.tried();
+  await clock.advance(1_000);
+  expect(progress.stillFor()).toBe(1_000);
+});

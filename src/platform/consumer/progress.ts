@@ -34,6 +34,11 @@ export class Progress {
     };
   }
 
+  /** Something was tried to its end, if in vain, and the next try is a smaller one: none of the batches at work stands still, those that wait for it included. */
+  tried(): void {
+    for (const task of this.#tasks) task.since = this.#clock.monotonic();
+  }
+
   /** Milliseconds since the loop last moved: since its beat, or since the slowest batch at work last got on, if that is longer. */
   stillFor(): number {
     const now = this.#clock.monotonic();

@@ -137,6 +137,24 @@ describe('too slow', () => {
     await nothingParked();
   });
 
+  test('nor does a database that is too slow for anything look like a consumer that hangs', async () => {
+    const own = await createIngestWorld();
+    try {
+      // Nine tries of 0.7 s in a row stand for eleven of 20: all of them together are longer than a loop may stand still.
+      const { ingest, signals } = await own.start({ postgres: LIMITS, config: { sessionTimeoutMs: 3_000 } });
+      await own.pool.query(slow({ seconds: 5 }));
+      await own.send(...Array.from({ length: 256 }, () => own.record(change(), { partition: 0 })));
+      let longest = 0;
+      await until('it is held', () => {
+        longest = Math.max(longest, ingest.reading().stillSeconds);
+        return signals.held.includes('BRX_DATABASE_TIMEOUT');
+      });
+      expect(longest).toBeLessThan(2.5);
+    } finally {
+      await own.close();
+    }
+  });
+
   test('one event that takes too long is waited for, never parked', async () => {
     const from = worker.signals.held.length;
     const event = change();
