@@ -53,8 +53,11 @@ function int32(value: number): Buffer {
   return bytes;
 }
 
+/** The largest there is stays it: a timestamp has been through a double, which rounds it up by one. */
 function int64(value: bigint): Buffer {
   const bytes = Buffer.alloc(8);
-  bytes.writeBigInt64BE(value);
+  bytes.writeBigInt64BE(value > LARGEST_INT64 ? LARGEST_INT64 : value);
   return bytes;
 }
+
+const LARGEST_INT64 = 2n ** 63n - 1n;

@@ -1,3 +1,4 @@
+import kafkajs from 'kafkajs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { DRIFTED } from '../../../src/inventory/index.ts';
 import { change, history, line, randomUuid, uuid7 } from '../../support/events.ts';
@@ -195,8 +196,11 @@ describe('odd envelopes of poison', () => {
     ['before the year 1', '-62135596800001'],
     ['none', '-1'],
     ['as far back as a long goes', '-9000000000000000000'],
+    ['as far ahead as a long goes', '9223372036854775807'],
   ])('a timestamp %s', async (_, timestamp) => {
-    const sent = await world.send({ key: 'x', value: Buffer.from('poison'), partition: 6, timestamp });
+    // As brokers before 4.0 are by themselves.
+    await world.topics.admin.alterConfigs({ validateOnly: false, resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: world.topics.events, configEntries: [{ name: 'message.timestamp.after.max.ms', value: '9223372036854775807' }] }] });
+    const sent = await until('the broker takes it', () => world.send({ key: 'x', value: Buffer.from('poison'), partition: 6, timestamp }).catch(() => undefined)); // it hears of the setting a moment later
     await world.processed();
     expect(await letterAt(sent[0]!)).toMatchObject({ reason: 'undecodable' });
     expect(worker.signals.fatal).toEqual([]);
