@@ -1,5 +1,7 @@
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client';
 import { messageOf } from '../errors.ts';
+import { systemClock, type Clock } from './clock.ts';
+import { withDeadline } from './deadline.ts';
 import type { Logger } from './log.ts';
 import { BucketHistogram } from './metrics/bucket-histogram.ts';
 import { packageVersion } from './version.ts';
@@ -42,8 +44,11 @@ const LIMITER_WAIT_BUCKETS = [0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 
 const HTTP_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 const POOL_WAIT_BUCKETS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5];
 
+/** All that one scrape waits for services: Prometheus waits 10 s, or its interval where that is shorter, and what comes later is as good as nothing. */
+const COUNTING_MS = 3_000;
+
 /** A registry of its own with everything in it; `process: false` leaves out the Node.js and process metrics. */
-export function createMetrics(options: { process?: boolean } = {}) {
+export function createMetrics({ clock = systemClock, ...options }: { process?: boolean; clock?: Clock } = {}) {
   const register = new Registry();
   const registers = [register];
   const gauge = <Label extends string>(name: string, help: string, labelNames: readonly Label[] = []): Gauge<Label> => new Gauge({ name, help, labelNames, registers });
@@ -60,17 +65,31 @@ export function createMetrics(options: { process?: boolean } = {}) {
   if (options.process !== false) collectDefaultMetrics({ register });
 
   const pools = new Map<string, () => PoolState>();
-  const readers: (() => void | Promise<void>)[] = [];
-  const beforeScrape = (read: () => void | Promise<void>): void => {
+  const readers: ((until: number) => void | Promise<void>)[] = [];
+  const beforeScrape = (read: (until: number) => void | Promise<void>): void => {
     readers.push(read);
   };
-  const countBeforeScrape = ({ logger, what, read, unknown }: ScrapeCount): void =>
-    beforeScrape(() =>
-      read().catch((error: unknown) => {
-        logger.debug({ error: messageOf(error) }, what);
-        unknown();
-      }),
-    );
+  const late = (): string => 'no answer in time';
+  const countBeforeScrape = ({ logger, what, read, unknown }: ScrapeCount): void => {
+    let underWay: Promise<string | undefined> | undefined;
+    const problem = (until: number): string | undefined | Promise<string | undefined> => {
+      const ms = until - clock.monotonic();
+      if (ms <= 0) return late();
+      // One at a time, however many scrape and however long a service says nothing: those who ask meanwhile share its answer.
+      underWay ??= read()
+        .then(() => undefined, messageOf)
+        .finally(() => {
+          underWay = undefined;
+        });
+      return withDeadline(underWay, { ms, clock, late });
+    };
+    beforeScrape(async (until) => {
+      const error = await problem(until);
+      if (error === undefined) return;
+      logger.debug({ error }, what);
+      unknown();
+    });
+  };
 
   return {
     recordsLag: gauge('brx_consumer_records_lag', 'records from the committed offset to the end of the partition', ['topic', 'partition', 'group']),
@@ -170,7 +189,7 @@ export function createMetrics(options: { process?: boolean } = {}) {
     misroutedEvents: counter('brx_misrouted_events_total', 'events on a partition that is not murmur2’s: a producer with another partitioner'),
 
     beforeScrape,
-    /** Reads at each scrape what a service has that may be away: that it is, is what other metrics are there to show, and the rest is still served. */
+    /** Reads at each scrape what a service has that may be away or slow: that it is, is what other metrics are there to show, and the rest is still served, in time. */
     countBeforeScrape,
     /** Shows connections of a whole server, whoever opened them. */
     watchServer(server: string, read: () => Promise<{ readonly used: number; readonly max: number }>, { logger, what }: { logger: Logger; what: string }): void {
@@ -196,7 +215,8 @@ export function createMetrics(options: { process?: boolean } = {}) {
     contentType: register.contentType,
     /** The exposition, after every `beforeScrape`. */
     async render(): Promise<string> {
-      for (const read of readers) await read();
+      const until = clock.monotonic() + COUNTING_MS;
+      for (const read of readers) await read(until);
       return register.metrics();
     },
     registry: register,

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Histogram, Registry } from 'prom-client';
+import { silentLogger } from '../../src/platform/log.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
+import { fakeClock } from '../support/fake-clock.ts';
 
 /** What dashboards, alerts and scrapers rely on: names, labels, and numbers that are read when somebody looks. */
 const sample = async (metrics: ReturnType<typeof createMetrics>, start: string): Promise<string | undefined> => (await metrics.render()).split('\n').find((line) => line.startsWith(start));
@@ -40,6 +42,47 @@ describe('metrics', () => {
     const metrics = createMetrics({ process: false });
     metrics.beforeScrape(() => Promise.reject(new Error('gone')));
     await expect(metrics.render()).rejects.toThrow('gone');
+  });
+
+  test('a service that says nothing takes the scrape three seconds, however many counts wait for it, and the rest is served', async () => {
+    const clock = fakeClock();
+    const metrics = createMetrics({ process: false, clock });
+    let asked = 0;
+    let answer: () => void = () => undefined;
+    const count = (gauge: typeof metrics.dlqDepth, value: number): void =>
+      metrics.countBeforeScrape({
+        logger: silentLogger,
+        what: 'not counted',
+        read: async () => {
+          asked += 1;
+          await new Promise<void>((resolve) => (answer = resolve));
+          gauge.set(value);
+        },
+        unknown: () => gauge.set(Number.NaN),
+      });
+    count(metrics.dlqDepth, 7);
+    count(metrics.sagaStuck, 8);
+    metrics.watchPool('postgres', () => ({ used: 8, idle: 0, max: 8, waiting: 5 }));
+
+    for (const scrape of [1, 2, 3]) {
+      const text = metrics.render();
+      await clock.advance(3_000);
+      expect(await text).toContain('brx_dlq_depth Nan');
+      expect(await text).toContain('brx_saga_stuck Nan');
+      expect(await text).toContain('brx_pool_pending_requests{pool="postgres"} 5');
+      expect({ scrape, asked }).toEqual({ scrape, asked: 1 });
+    }
+
+    answer();
+    await clock.advance(0);
+    const text = metrics.render();
+    for (let n = 0; n < 2; n += 1) {
+      await clock.advance(1_000);
+      answer();
+    }
+    await clock.advance(0);
+    expect(await text).toMatch(/^brx_dlq_depth 7$[^]*^brx_saga_stuck 8$/m);
+    expect(clock.sleeping).toBe(0);
   });
 
   test('the hot histogram says what prom-client’s own says of the same observations', async () => {
