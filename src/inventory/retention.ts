@@ -1,8 +1,8 @@
-import { BrxError } from '../errors.ts';
-import { fatalError } from '../platform/claim-loop.ts';
+import type { BrxError } from '../errors.ts';
+import { fatalError, isPassing } from '../platform/claim-loop.ts';
 import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
-import { DatabaseFailure, inTransaction, type Postgres } from '../platform/postgres/index.ts';
+import { inTransaction, type Postgres } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
 import { pruneLedger } from './retention.sql.ts';
 
@@ -65,11 +65,10 @@ async function run(deps: RetentionDeps, signal: AbortSignal): Promise<void> {
         if (more === 0) wait = REST_MS;
       }
     } catch (error) {
-      if (!(error instanceof DatabaseFailure) && !(error instanceof BrxError && error.retryable)) {
+      if (!isPassing(error, (waiting) => logger.warn({ error: waiting }, 'ledger retention waits for PostgreSQL'))) {
         deps.onFatal(fatalError(error, 'ledger retention'));
         return;
       }
-      logger.debug({ error: error.message }, 'ledger retention waits for PostgreSQL');
       wait = REST_MS / 10;
     }
     await clock.sleep(wait, signal).catch(() => undefined); // stopping

@@ -1,5 +1,6 @@
-import { BrxError, messageOf } from '../errors.ts';
-import { DatabaseFailure, inTransaction } from '../platform/postgres/index.ts';
+import type { BrxError } from '../errors.ts';
+import { fatalError, isPassing } from '../platform/claim-loop.ts';
+import { inTransaction } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
 import { advanceOrStick, type Advanced, type AdvanceDeps } from './advance.ts';
 import { claimDueSagas } from './sagas.sql.ts';
@@ -44,11 +45,10 @@ async function run(deps: SweeperDeps, signal: AbortSignal): Promise<void> {
     try {
       swept = await sweep(deps);
     } catch (error) {
-      if (!(error instanceof DatabaseFailure && error.kind !== 'schema' && error.kind !== 'unknown') && !(error instanceof BrxError && error.retryable)) {
-        deps.onFatal(error instanceof BrxError ? error : new BrxError('BRX_INTERNAL', `saga sweeper: ${messageOf(error)}`, { cause: error }));
+      if (!isPassing(error, deps.onWaiting)) {
+        deps.onFatal(fatalError(error, 'saga sweeper'));
         return;
       }
-      deps.onWaiting(error.message);
     }
     if (swept < SAGAS_A_SWEEP) await deps.clock.sleep(EVERY_MS, signal).catch(() => undefined); // stopping
   }

@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { leap } from '../../src/inventory/retention.ts';
+import type { BrxError } from '../../src/errors.ts';
+import { createRetention, leap } from '../../src/inventory/retention.ts';
+import { silentLogger } from '../../src/platform/log.ts';
+import type { Postgres } from '../../src/platform/postgres/index.ts';
+import { refusingPostgres } from '../support/refusing-postgres.ts';
+import { fakeClock } from '../support/fake-clock.ts';
 import { uuid7 } from '../support/events.ts';
 
 /** Protects: the walk over the ledger passes what must be kept in one step, and never passes what may go. */
@@ -36,5 +41,32 @@ describe('leap', () => {
 
   test('a horizon that reaches before 1970 keeps everything since then', () => {
     expect(leap(uuid7(5), -DAY, NOW)).toBe(first(NOW + DAY));
+  });
+});
+
+describe('what PostgreSQL says', () => {
+  const started = async (answers: Parameters<typeof refusingPostgres>[1]) => {
+    const clock = fakeClock({ now: NOW });
+    const fatal: BrxError[] = [];
+    const { postgres, asked } = refusingPostgres(clock, answers);
+    const service = createRetention({ postgres: postgres as Postgres, clock, logger: silentLogger, horizonMs: 30 * DAY, pruneMore: () => Promise.resolve(0), onFatal: (error) => fatal.push(error) });
+    await service.start();
+    await clock.advance(0);
+    return { clock, fatal, asked, service };
+  };
+
+  test('a right that is missing is told, and ends the process: a ledger that nobody prunes grows for ever, without a word', async () => {
+    const { fatal, asked, clock } = await started(['42501']);
+    await clock.advance(3_600_000);
+    expect(fatal).toMatchObject([{ code: 'BRX_DATABASE_SCHEMA' }]);
+    expect(asked()).toBe(1);
+  });
+
+  test.each(['57P01', '57014'])('what waiting can mend is waited for (%s)', async (state) => {
+    const { fatal, asked, clock, service } = await started([state, state]);
+    await clock.advance(3 * 60_000);
+    expect(asked()).toBeGreaterThan(2);
+    expect(fatal).toEqual([]);
+    await service.stop();
   });
 });
