@@ -62,6 +62,7 @@ export function createProducer(kafka: Kafka, options: { gzip?: boolean } = {}): 
     try {
       await created.connect();
     } catch (error) {
+      await created.disconnect().catch(() => undefined); // it may have connected, and only not been given a producer's id: tried again and again, that leaves a connection each time
       throw kafkaUnavailable(error, 'connect a producer');
     }
     current = created;

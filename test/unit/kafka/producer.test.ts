@@ -91,6 +91,21 @@ test('a producer that finally rejected is never used again (its sequence numbers
   expect(made[0]!.disconnect).toHaveBeenCalledTimes(1);
 });
 
+test('a producer that could not be made ready keeps no connection: it is asked for again and again while brokers start', async () => {
+  const made: { disconnect: ReturnType<typeof vi.fn> }[] = [];
+  const kafka = {
+    producer: () => {
+      // As kafkajs: connected first, then refused a producer's id.
+      const instance = { connect: () => Promise.reject(new Error('coordinator not available')), disconnect: vi.fn(() => Promise.resolve()) };
+      made.push(instance);
+      return instance;
+    },
+  } as unknown as Kafka;
+  const producer = createProducer(kafka);
+  for (let n = 0; n < 3; n += 1) await expect(producer.sendBatch([message(1)])).rejects.toMatchObject({ code: 'BRX_KAFKA_UNAVAILABLE' });
+  expect(made.map(({ disconnect }) => disconnect.mock.calls.length)).toEqual([1, 1, 1]);
+});
+
 test('batches asked for at once are sent one after the other', async () => {
   let underWay = 0;
   let most = 0;
