@@ -92,6 +92,33 @@ test('shadow tables that were kept are named, and gone with the next rebuild', a
   expect(await shadows()).toEqual([]);
 });
 
+test('a comparison may take longer than any other statement', async () => {
+  const own = await createIngestWorld();
+  try {
+    const instance = await own.start();
+    await own.sendEvents(...history(randomUuid(), randomUuid(), ['SET', 5]));
+    await own.processed();
+    await instance.stop();
+    // In the snapshot of the comparison, and nowhere else, to look at the dead letters takes longer than any statement may.
+    await own.pool.query(`ALTER TABLE dead_letters RENAME TO dead_letters_quick;
+      CREATE VIEW dead_letters AS SELECT d.* FROM (SELECT pg_sleep(CASE current_setting('transaction_isolation') WHEN 'repeatable read' THEN 4 ELSE 0 END)) AS s CROSS JOIN dead_letters_quick AS d`);
+    const { brx } = commandLine({
+      BRX_KAFKA_BROKERS: stackUrls().kafkaBrokers,
+      BRX_SCHEMA_REGISTRY_URL: stackUrls().registryUrl,
+      BRX_DATABASE_URL: own.database.url,
+      BRX_TOPIC_PREFIX: own.topics.prefix,
+      BRX_INGEST_GROUP_ID: own.topics.groupId,
+      BRX_DATABASE_STATEMENT_TIMEOUT_MS: '2000',
+      BRX_DATABASE_LOCK_TIMEOUT_MS: '1000',
+    });
+    const ran = await brx(['replay', 'rebuild-verify', '--json']);
+    expect(ran.json, ran.stderr).toMatchObject({ ok: true, records: 1 });
+    expect((ran.json as RebuildReport).durationMs).toBeGreaterThan(4_000); // so it had to be waited for
+  } finally {
+    await own.close();
+  }
+});
+
 test('one at a time; a group that is behind is waited for, and told', async () => {
   const holder = await world.pool.connect();
   await holder.query('SELECT pg_advisory_lock(72707371)');

@@ -97,7 +97,6 @@ const notOfSale = (ledger: 'old' | 'new'): string => `NOT EXISTS (SELECT FROM ${
  */
 export async function compareShadow(client: pg.ClientBase, given: { schema: string; topic: string; began: string; apart: readonly string[]; ends: readonly { partition: number; end: number }[]; most: number }): Promise<Compared> {
   const shadow = checked(given.schema);
-  await client.query('SET LOCAL statement_timeout = 0');
   const values = [given.began, given.apart, given.topic, given.ends.map(({ partition }) => partition), given.ends.map(({ end }) => end), given.most];
   const { rows } = await client.query<{ counts: Omit<Compared, 'first' | 'total'>; total: number; first: RebuildDifference[] | null }>(
     `WITH apart AS MATERIALIZED (SELECT unnest($2::uuid[]) AS user_id),

@@ -44,6 +44,7 @@ export interface RebuildReport {
 
 const CHUNK = 500;
 const FIRST_DIFFERENCES = 20;
+const LONGEST_COMPARISON_MS = 6 * 3_600_000;
 const POLL_MS = 200;
 
 /**
@@ -74,10 +75,12 @@ export async function rebuildVerify(options: RebuildOptions): Promise<RebuildRep
       const rebuilt = await rebuild(options, schema, ends);
       await waitForGroup(options, ends);
       onProgress?.({ step: 'comparing' });
-      const { refused, compared } = await inSnapshot(postgres.pool, async (client) => ({
-        refused: await countRefused(client, schema),
-        compared: await compareShadow(client, { schema, topic: group.topic, began, apart: rebuilt.scattered, ends: [...ends].map(([partition, end]) => ({ partition, end })), most: FIRST_DIFFERENCES }),
-      }));
+      const { refused, compared } = await patiently(options, (pool) =>
+        inSnapshot(pool, async (client) => ({
+          refused: await countRefused(client, schema),
+          compared: await compareShadow(client, { schema, topic: group.topic, began, apart: rebuilt.scattered, ends: [...ends].map(([partition, end]) => ({ partition, end })), most: FIRST_DIFFERENCES }),
+        })),
+      );
       const { total, first, ...counts } = compared;
       return {
         ok: total === 0 && refused === 0,
@@ -98,6 +101,19 @@ export async function rebuildVerify(options: RebuildOptions): Promise<RebuildRep
   } finally {
     await leaveRebuild(owner).catch(() => undefined); // it goes with the connection, too
     owner.release();
+  }
+}
+
+/**
+ * A pool of its own for the comparison, which reads both builds in one statement: the usual one has no statement that takes long, and so takes a connection that is
+ * silent for as long as none may take for dead.
+ */
+async function patiently<Result>({ postgres, logger }: RebuildOptions, use: (pool: Postgres['pool']) => Promise<Result>): Promise<Result> {
+  const patient = createPostgres({ ...postgres.config, poolMax: 2, statementTimeoutMs: LONGEST_COMPARISON_MS }, { logger, applicationName: 'brx-sync rebuild', keyLookupsOnly: false });
+  try {
+    return await use(patient.pool);
+  } finally {
+    await patient.close();
   }
 }
 
