@@ -3,7 +3,7 @@ import type { Clock } from '../platform/clock.ts';
 import { DatabaseFailure, inTransaction, lockUsers, recordOperatorAction, toBrxError, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { traceparentOf } from '../platform/tracing/index.ts';
 import { openFolds, readPurchases, writePurchases, type PurchaseContext } from '../purchase/index.ts';
-import { buryDeadLetters, type By, type Decoder } from '../records/index.ts';
+import { buryDeadLetters, type By, type DeadEntry, type Decoder } from '../records/index.ts';
 import { applyChunk, publishes, refused, touch, type Folds } from './chunk.ts';
 import { deleteParkedEvents, readParkedEvents, recordAttempt, releaseIfEmpty, selectParkedUsers, type ParkedEvent, type ParkedUser } from './parking.sql.ts';
 import type { IngestEntry, MarketplaceEntry, MarketplaceRecord } from './record.ts';
@@ -104,12 +104,16 @@ export async function discardParkedEvents(deps: ParkingDeps, userId: string, opt
   let discarded = 0;
   for (;;) {
     const waiting = await readParkedEvents(deps.postgres.prisma, userId, options.all ? EVENTS_A_TRANSACTION : 1);
-    const entries = (await deps.decoder.decode(waiting.map((event) => event.source))).filter((entry): entry is MarketplaceEntry => entry.kind === 'event');
+    const decoded = await deps.decoder.decode(waiting.map((event) => event.source));
+    const entries = decoded.filter((entry): entry is MarketplaceEntry => entry.kind === 'event');
+    // What this version cannot read any more is given up like the others, and kept like them.
+    const unreadable = decoded.filter((entry): entry is DeadEntry => entry.kind === 'dead').map((entry): DeadEntry => ({ ...entry, reason: 'discarded', detail: options.reason }));
     if (entries.some(publishes)) await deps.purchase.encoder.prepare();
     const released = await inTransaction(deps.postgres, async (tx) => {
       await lockUsers(tx, [userId]);
       await takeOut(tx, userId, waiting);
       await recordDiscarded(tx, entries, deps, options.reason);
+      await buryDeadLetters(tx, unreadable, deps.consumerGroup);
       if (options.who !== undefined) await recordOperatorAction(tx, { who: options.who, reason: options.reason, action: 'parked.discard', target: parkedTarget(userId), detail: { events: waiting.map(({ eventId }) => eventId) } });
       return releaseIfEmpty(tx, userId);
     });

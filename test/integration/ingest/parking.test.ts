@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InventoryChanged } from '../../../src/contract/index.ts';
-import { discardParkedEvents, listParkedUsers, rehearseParkedUser, retryParkedUser, type ParkingDeps } from '../../../src/ingest/index.ts';
+import { discardParkedEvents, listParkedUsers, MARKETPLACE_RECORDS, rehearseParkedUser, retryParkedUser, type ParkingDeps } from '../../../src/ingest/index.ts';
 import { businessHash } from '../../../src/operations/verify/index.ts';
+import { Decoder } from '../../../src/records/index.ts';
 import { change, history, randomUuid } from '../../support/events.ts';
 import { raising, WELL } from '../../support/faults.sql.ts';
 import { chainOf, createIngestWorld, itemOf, type IngestWorld, type RunningIngest } from '../../support/ingest.ts';
@@ -91,6 +92,15 @@ describe('an event the database refuses', () => {
       await own.close();
     }
   });
+});
+
+test('what is discarded and cannot be read any more is kept as a dead letter, like what can', async () => {
+  const { user, events } = await parkOne();
+  // As an older version, or a registry that has lost the schema.
+  const decoder = new Decoder({ prepare: () => Promise.resolve(), reader: () => undefined }, MARKETPLACE_RECORDS);
+  expect(await discardParkedEvents({ ...world.parking, decoder }, user, { reason: 'hopeless', all: true })).toEqual({ discarded: 3, remaining: 0 });
+  const letters = await world.rows<{ reason: string; state: string; detail: string; record_value: Buffer }>('SELECT reason, state, detail, record_value FROM dead_letters WHERE detail = $1 ORDER BY "offset"', 'hopeless');
+  expect(letters).toEqual(events.slice(2).map((event) => ({ reason: 'discarded', state: 'discarded', detail: 'hopeless', record_value: world.record(event).value })));
 });
 
 describe('retry', () => {
