@@ -236,17 +236,18 @@ export class PartitionConsumer<Result extends object> implements Service {
 
   /**
    * Keeps the membership alive while `work` waits for the database. Bounded by the work, which the transaction timeout bounds;
-   * a heartbeat that says "rebalance" is thrown once the work is done, so that its offsets are still committed before the rejoin.
+   * a heartbeat that says "rebalance" is thrown once the work is done, so that its offsets are still committed before the rejoin. Until then it goes on: the group waits for
+   * us as long as the rebalance timeout says, but expels whoever is silent for longer than a session.
    */
   async #beating<T>(payload: EachBatchPayload, work: () => Promise<T>): Promise<T> {
     const done = new AbortController();
     const beat = async (): Promise<void> => {
       for (;;) {
         await this.#deps.clock.sleep(this.#heartbeatMs, done.signal);
-        await payload.heartbeat();
+        await payload.heartbeat().catch(() => undefined); // shows again at the heartbeat after the chunk
       }
     };
-    // Ends with the work; a heartbeat that fails shows again at the heartbeat after the chunk.
+    // Ends with the work.
     const beating = beat().catch(() => undefined);
     try {
       return await work();

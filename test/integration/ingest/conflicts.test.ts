@@ -155,6 +155,26 @@ describe('too slow', () => {
     }
   });
 
+  test('nor is a member expelled by a rebalance that waits for its chunk', async () => {
+    const own = await createIngestWorld();
+    try {
+      const slowly = { postgres: { statementTimeoutMs: 12_000, transactionTimeoutMs: 13_000, idleTransactionTimeoutMs: 12_500 }, config: { sessionTimeoutMs: 3_000, rebalanceTimeoutMs: 30_000 } };
+      await own.start(slowly);
+      const [member] = await own.topics.members();
+      const event = change();
+      await own.pool.query(slow({ seconds: 8 })); // longer than a session
+      await own.sendEvents(event);
+      await until('its chunk is at work', async () => (await own.rows("SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event = 'PgSleep'")).length === 1);
+      const other = await own.start(slowly); // in the group once the first one has joined again
+      await own.processed();
+      expect(await own.topics.members()).toContain(member);
+      expect(other.signals.assigned).toBe(1);
+      expect(await chainOf(own.pool, event.user_id, event.item_id)).toEqual([event.event_id]);
+    } finally {
+      await own.close();
+    }
+  });
+
   test('one event that takes too long is waited for, never parked', async () => {
     const from = worker.signals.held.length;
     const event = change();
