@@ -27,9 +27,9 @@ SELECT current_setting('server_version_num')::int AS version, current_setting('s
        pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean AS "readOnly",
        extract(epoch FROM clock_timestamp()) * 1000 AS "nowMs",
        current_setting('fsync') AS fsync, current_setting('full_page_writes') AS "fullPageWrites", current_setting('synchronous_commit') AS "synchronousCommit",
-       current_setting('max_connections')::int AS "maxConnections", current_setting('superuser_reserved_connections')::int AS "reservedConnections",
+       current_setting('max_connections')::int AS "maxConnections", current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS "reservedConnections",
        (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND (application_name = $1 OR application_name = $1 || ' relay')) AS "oursConnected",
+       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name IN ($1, $1 || ' relay', $1 || ' reads')) AS "oursConnected",
        (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)) * 1000, 0) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransactionMs",
        (SELECT count(*)::int FROM pg_prepared_xacts) AS "preparedTransactions",
        (SELECT age(datfrozenxid)::int FROM pg_database WHERE datname = current_database()) AS "transactionIdAge"`;

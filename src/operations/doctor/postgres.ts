@@ -9,7 +9,7 @@ import { orOk, sayOf, type Finding } from './finding.ts';
 
 const say = sayOf('postgres');
 const OLDEST_VERSION = 140_000;
-/** What one instance with every role may hold beside its pool: the session of the relay. */
+/** What one instance with every role may hold beside its pools: the session of the relay. */
 const SESSIONS = 1;
 const LONG_TRANSACTION_MS = 10 * 60_000;
 /** Autovacuum forces itself at 200 million; four times that means that something keeps it from its work. */
@@ -35,14 +35,14 @@ async function examineTables({ pool }: Postgres): Promise<Finding[]> {
   ];
 }
 
-export function judgeServer(server: ServerFacts, { postgres: { poolMax } }: Pick<Config, 'postgres'>): Finding[] {
+export function judgeServer(server: ServerFacts, { postgres, replicas }: Pick<Config, 'postgres' | 'replicas'>): Finding[] {
   const findings = [
     server.version >= OLDEST_VERSION
       ? say.ok('version', server.versionText)
       : say.failure('version', `PostgreSQL ${server.versionText}`, `use ${OLDEST_VERSION / 10_000} or newer: older ones end idle sessions nowhere (idle_session_timeout), which is what frees the shards of a frozen instance`),
     server.readOnly ? say.failure('primary', 'it takes no writes: a standby, or default_transaction_read_only', 'point BRX_DATABASE_URL at the primary') : say.ok('primary', 'takes writes'),
     ...durability(server),
-    connections(server, poolMax),
+    connections(server, postgres.poolMax + replicas.poolMax + SESSIONS),
   ];
   if (server.oldestTransactionMs > LONG_TRANSACTION_MS)
     findings.push(say.warning('long transactions', `one has been open for ${Math.round(server.oldestTransactionMs / 60_000)} min: rows that the outbox and the ledger delete stay until it ends`, `${SHOW_TRANSACTIONS}; then end it, or pg_terminate_backend(pid)`));
@@ -63,12 +63,11 @@ function durability({ fsync, fullPageWrites, synchronousCommit }: ServerFacts): 
   return orOk(findings, say.ok('durability', `fsync=${fsync}, synchronous_commit=${synchronousCommit}`));
 }
 
-function connections({ maxConnections, reservedConnections, connections: used, oursConnected }: ServerFacts, poolMax: number): Finding {
-  const most = poolMax + SESSIONS;
+function connections({ maxConnections, reservedConnections, connections: used, oursConnected }: ServerFacts, most: number): Finding {
   const others = used - oursConnected;
   const room = maxConnections - reservedConnections - others;
   const found = `a process may take ${most}; the server allows ${maxConnections}, others use ${others}: room for ${Math.max(0, Math.floor(room / most))} process${Math.floor(room / most) === 1 ? '' : 'es'}`;
-  const remedy = 'lower BRX_DATABASE_POOL_MAX, raise max_connections, or see who else is connected: SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1';
+  const remedy = 'lower BRX_DATABASE_POOL_MAX or BRX_DATABASE_READ_POOL_MAX, raise max_connections, or see who else is connected: SELECT application_name, count(*) FROM pg_stat_activity GROUP BY 1';
   if (room < most) return say.failure('connections', found, remedy);
   return room < 2 * most ? say.warning('connections', found, remedy) : say.ok('connections', found);
 }

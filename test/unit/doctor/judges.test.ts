@@ -67,6 +67,7 @@ describe('PostgreSQL', () => {
     ['without full pages', { fullPageWrites: 'off' }, ['failure', 'durability']],
     ['commits that may be lost', { synchronousCommit: 'off' }, ['failure', 'durability']],
     ['no room for one process', { maxConnections: 30, connections: 20, oursConnected: 0 }, ['failure', 'connections']],
+    ['no room for the inventory queries of one process', { maxConnections: 18, connections: 0, oursConnected: 0 }, ['failure', 'connections']],
     ['room for one process only', { maxConnections: 30, connections: 5, oursConnected: 0 }, ['warning', 'connections']],
     ['a transaction that nobody ends', { oldestTransactionMs: 700_000 }, ['warning', 'long transactions']],
     ['a prepared transaction', { preparedTransactions: 1 }, ['warning', 'prepared transactions']],
@@ -77,7 +78,7 @@ describe('PostgreSQL', () => {
     expect(wrong(findings)).toEqual([expected]);
   });
 
-  test('ours that are connected already take no room from ours', () => expect(wrong(judgeServer({ ...sound, maxConnections: 33, connections: 26, oursConnected: 26 }, config))).toEqual([]));
+  test('ours that are connected already take no room from ours', () => expect(wrong(judgeServer({ ...sound, maxConnections: 35, connections: 32, oursConnected: 32 }, config))).toEqual([]));
 });
 
 describe('Kafka', () => {
