@@ -73,8 +73,10 @@ const SLOW_CHUNK_MS = 2_000;
 const MIN_CHUNK_RECORDS = 50;
 /** Batches kafkajs hands over at once: all that a fetch has brought. How much is worked on at once is for `Gather` to say. */
 const BATCHES_AT_ONCE = 64;
-/** Restarts of the consumer without a chunk committed in between, after which it counts as dead. */
+/** Restarts of the consumer in a row, after which it counts as dead. */
 const MAX_RESTARTS = 5;
+/** Without one for so long, or with a chunk committed, the next is the first again: a topic may be empty for weeks, and Kafka away now and then. */
+const FORGIVEN_MS = 10 * 60_000;
 
 /**
  * Kafka record → committed transaction → committed offset.
@@ -99,6 +101,7 @@ export class PartitionConsumer<Result extends object> implements Service {
   readonly #commits: Together<Offset, void>;
   #chunkRecords: number;
   #restarts = 0;
+  #crashedAt = 0;
   #stopping = false;
 
   constructor(deps: ConsumerDeps<Result>) {
@@ -275,7 +278,7 @@ export class PartitionConsumer<Result extends object> implements Service {
   }
 
   #listen(): void {
-    const { observer, logger, onFatal } = this.#deps;
+    const { clock, observer, logger, onFatal } = this.#deps;
     const { events } = this.#consumer;
     this.#consumer.on(events.GROUP_JOIN, ({ payload }) => {
       this.ownership.joinedWith(payload.memberAssignment);
@@ -292,7 +295,9 @@ export class PartitionConsumer<Result extends object> implements Service {
       if (batchSize === 0 && (firstOffset as string | null) !== null) this.#passed(topic, partition, BigInt(lastOffset) + 1n).catch((error: unknown) => logger.debug({ error: messageOf(error), topic, partition }, 'offset not committed'));
     });
     this.#consumer.on(events.CRASH, ({ payload: { error, restart } }) => {
-      this.#restarts += 1;
+      const now = clock.monotonic();
+      this.#restarts = now - this.#crashedAt > FORGIVEN_MS ? 1 : this.#restarts + 1;
+      this.#crashedAt = now;
       observer.crashed(error, restart);
       if (this.#stopping) return;
       // `restart: false` leaves a process that looks alive and does nothing, for ever (kafkajs issues 1443, 1445).
