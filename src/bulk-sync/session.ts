@@ -6,7 +6,7 @@ import type { Clock } from '../platform/clock.ts';
 import { faultPoint } from '../platform/fault-points.ts';
 import { derivedUuid } from '../platform/ids.ts';
 import type { Encoder } from '../platform/kafka/index.ts';
-import { lockUsers, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import { jsonText, lockUsers, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { shrunkFrom } from './believe.ts';
 import { countOpen, insertFindings, takeToSend, type ToSend } from './chunks.sql.ts';
 import { Cut, snapshotProduct } from './cut.ts';
@@ -133,7 +133,7 @@ async function take(deps: SessionDeps, claim: Claim, caller: Caller, signal: Abo
         const chunk = chunks;
         chunks += 1;
         const eventId = derivedUuid(exportedAt, `chunk/${claim.jobId}/${exports}/${chunk}`);
-        const kept = await deps.transaction((tx) => insertChunk(tx, claim, { chunk, eventId, productIds: products.map(({ id }) => id), products: JSON.stringify(products).replaceAll('\\u0000', '') }));
+        const kept = await deps.transaction((tx) => insertChunk(tx, claim, { chunk, eventId, productIds: products.map(({ id }) => id), products: jsonText(products) }));
         if (!kept) throw new JobLost();
         faultPoint('bulk.chunk-kept');
       }

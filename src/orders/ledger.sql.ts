@@ -1,4 +1,4 @@
-import { intArray, nameStatement, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
+import { intArray, jsonText, nameStatement, uuidArray, type Database, type Transaction } from '../platform/postgres/index.ts';
 import type { LineRecord, OrderRecord } from './ledger.ts';
 
 const ms = (column: string): string => `round(extract(epoch FROM ${column}) * 1000)::float8`;
@@ -61,7 +61,7 @@ const WRITE_ORDERS = nameStatement(
 export async function writeOrders(tx: Transaction, userId: string, records: readonly OrderRecord[]): Promise<void> {
   if (records.length === 0) return;
   const lines = records.reduce((sum, record) => sum + record.lines.length, 0);
-  const [written] = await tx.$queryRawUnsafe<{ orders: number; lines: number }[]>(WRITE_ORDERS, userId, JSON.stringify(records).replaceAll(/(?<!\\)((?:\\\\)*)\\u0000/g, '$1�'));
+  const [written] = await tx.$queryRawUnsafe<{ orders: number; lines: number }[]>(WRITE_ORDERS, userId, jsonText(records));
   if (written?.orders !== records.length || written.lines !== lines) throw new Error(`${records.length} orders with ${lines} lines were to be written, ${written?.orders ?? 0} and ${written?.lines ?? 0} were`);
 }
 

@@ -26,6 +26,15 @@ export interface BulkWorld {
   findings(jobId: string): Promise<Finding[]>;
   /** What is here: copies by product. */
   stock(user: string): Promise<Map<number, number>>;
+  /** From now on the database refuses what would list this product; `heal`: it refuses none any more. */
+  poison(productId: number): Promise<void>;
+  heal(): Promise<void>;
+  /** Resolves once nothing is left of a job but parked chunks, tried again so often. */
+  retrying(jobId: string, retries: number): Promise<JobRow>;
+  /** The pause before the next try of a job's parked chunks is over: nobody waits for it. */
+  bringForward(jobId: string): Promise<void>;
+  /** Resolves once every record of chunks is read, and the group stands behind it. */
+  snapshotsRead(): Promise<void>;
 }
 
 export function bulkWorld(world: MarketplaceWorld): BulkWorld {
@@ -48,6 +57,33 @@ export function bulkWorld(world: MarketplaceWorld): BulkWorld {
     async stock(user) {
       const rows = await world.rows<{ product_id: string; on_hand: number }>('SELECT l.product_id, i.on_hand FROM inventory_items AS i JOIN marketplace_listings AS l USING (user_id, item_id) WHERE i.user_id = $1 ORDER BY l.product_id', user);
       return new Map(rows.map((row) => [Number(row.product_id), row.on_hand]));
+    },
+    async poison(productId) {
+      await world.rows('CREATE TABLE IF NOT EXISTS poison (product_id bigint)');
+      await world.rows("CREATE OR REPLACE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM poison WHERE product_id = NEW.product_id) THEN RAISE check_violation USING MESSAGE = 'poisoned'; END IF; RETURN NEW; END $$");
+      await world.rows('CREATE OR REPLACE TRIGGER refuse BEFORE INSERT OR UPDATE ON marketplace_listings FOR EACH ROW EXECUTE FUNCTION refuse()');
+      await world.rows('INSERT INTO poison VALUES ($1)', productId);
+    },
+    async heal() {
+      await world.rows('DELETE FROM poison');
+    },
+    retrying: (jobId, retries) =>
+      until(`job ${jobId} waits for try ${retries + 1}`, async () => {
+        const [job] = await selectJobs(world.postgres.prisma, [jobId]);
+        const [parked] = await world.rows<{ retries: number }>("SELECT retries FROM bulk_sync_chunks WHERE job_id = $1 AND state = 'PARKED'", jobId);
+        return job?.state === 'APPLYING' && !job.leased && job.done + job.parked === job.chunks && parked?.retries === retries ? job : undefined;
+      }),
+    async bringForward(jobId) {
+      await world.rows('UPDATE bulk_sync_chunks SET next_try_at = now() WHERE job_id = $1 AND next_try_at IS NOT NULL', jobId);
+      await world.rows('UPDATE bulk_sync_jobs SET due_at = now() WHERE job_id = $1 AND due_at IS NOT NULL', jobId);
+    },
+    async snapshotsRead() {
+      const { admin, snapshots, snapshotsGroupId } = world.topics;
+      await until('all chunks are read', async () => {
+        const ends = await admin.fetchTopicOffsets(snapshots);
+        const [group] = await admin.fetchOffsets({ groupId: snapshotsGroupId, topics: [snapshots] });
+        return ends.every(({ partition, high }) => high === '0' || Number(group?.partitions.find((each) => each.partition === partition)?.offset) >= Number(high));
+      });
     },
   };
   return self;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { byteaArray, intArray, nameStatement, refuseUrlSettings, textArray, timestampArray, uuidArray } from '../../src/platform/postgres/index.ts';
+import { byteaArray, intArray, jsonText, nameStatement, refuseUrlSettings, textArray, timestampArray, uuidArray } from '../../src/platform/postgres/index.ts';
 import { statementName } from '../../src/platform/postgres/statements.ts';
 
 describe('array literals (read back by PostgreSQL in test/integration/postgres/arrays.test.ts)', () => {
@@ -24,6 +24,20 @@ describe('array literals (read back by PostgreSQL in test/integration/postgres/a
 
   test('times before the year 1 and no times at all are refused', () => {
     for (const ms of [-62_167_219_200_001, -1e15, Number.NaN, 8.64e15 + 1]) expect(() => timestampArray([ms])).toThrow(RangeError);
+  });
+});
+
+describe('JSON with other people’s words', () => {
+  test.each([
+    ['NUL', 'a\0b', 'a\uFFFDb'],
+    ['half a pair', 'a\ud83d', 'a\uFFFD'],
+    ['the other half, and NUL behind it', '\ude00\0', '\uFFFD\uFFFD'],
+    ['a pair', 'a😀', 'a😀'],
+    ['what only spells an escape', String.raw`a\u0000`, String.raw`a\u0000`],
+    ['the same behind a backslash', String.raw`\\u0000\ud800`, String.raw`\\u0000\ud800`],
+    ['a backslash and NUL', '\\\0', '\\\uFFFD'],
+  ])('%s', (_, given, kept) => {
+    expect(JSON.parse(jsonText([{ [given]: given }]))).toEqual([{ [kept]: kept }]);
   });
 });
 

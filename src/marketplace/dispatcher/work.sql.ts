@@ -1,4 +1,4 @@
-import { intArray, nameStatement, textArray, uuidArray, type Transaction } from '../../platform/postgres/index.ts';
+import { intArray, jsonText, nameStatement, textArray, uuidArray, type Transaction } from '../../platform/postgres/index.ts';
 import type { Listing } from '../listings/index.ts';
 import type { Problem, Stock } from '../listing-sync/index.ts';
 import type { Evidence } from '../operations/index.ts';
@@ -330,6 +330,3 @@ export async function addLowers(tx: Transaction, lowers: readonly { id: string; 
     intArray(lowers.map(({ quantity }) => quantity)),
   );
 }
-
-/** PostgreSQL stores no U+0000, in JSON neither; CardTrader may send one. */
-const jsonText = (value: unknown): string => JSON.stringify(value).replaceAll(/(?<!\\)((?:\\\\)*)\\u0000/g, '$1�');

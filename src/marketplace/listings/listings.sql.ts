@@ -1,4 +1,4 @@
-import { intArray, textArray, uuidArray, type Database, type Transaction } from '../../platform/postgres/index.ts';
+import { intArray, jsonText, textArray, uuidArray, type Database, type Transaction } from '../../platform/postgres/index.ts';
 import type { Listing, Mismatch, MismatchKind, Snapshot } from './listing.ts';
 
 /** A listing, for people. */
@@ -120,7 +120,7 @@ export async function upsertListings(tx: Transaction, userId: string, listings: 
            confirmed_at = excluded.confirmed_at, operation_id = excluded.operation_id, product = excluded.product, gone = false, mismatch = NULL, sold_lines = '{}', linked_at = now(), unaccounted = 0
      RETURNING l.xmax = 0 AS fresh`,
     userId,
-    JSON.stringify(rows),
+    jsonText(rows),
   );
   // What CardTrader lacks of what is here may have been sold there and not be known yet: listing sync does not put it up again by itself.
   await tx.$executeRawUnsafe(

@@ -56,6 +56,14 @@ export function intArray(values: readonly (number | bigint | string | null)[]): 
 /** Text of somebody else's as PostgreSQL takes it, which knows no NUL; at most so long. */
 export const storable = (text: string, most: number): string => text.replaceAll('\0', '').slice(0, most);
 
+/**
+ * JSON with texts of somebody else's in it, as jsonb takes it, which knows neither NUL nor half a surrogate pair: they become U+FFFD. A text that only spells
+ * such an escape, a backslash and u0000, stays what it is.
+ */
+export const jsonText = (value: unknown): string => JSON.stringify(value).replaceAll(UNSTORABLE_ESCAPE, '$1\uFFFD');
+/** JSON.stringify writes NUL and lone surrogates as escapes, in small letters; a backslash of the text itself is doubled. */
+const UNSTORABLE_ESCAPE = /(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g;
+
 /** Codes of capitals and small letters only (a currency, a kind): nothing in them needs a quote. Null is NULL. For `$n::text[]`. */
 export function codeArray(values: readonly (string | null)[]): string {
   return unquoted(values);

@@ -1,5 +1,5 @@
 /** PostgreSQL: the pool, the transaction, and what errors mean. */
-export { byteaArray, codeArray, intArray, storable, textArray, timestampArray, uuidArray } from './arrays.ts';
+export { byteaArray, codeArray, intArray, jsonText, storable, textArray, timestampArray, uuidArray } from './arrays.ts';
 export { SilentRollback } from './commit.ts';
 export { recordOperatorAction, recordOperatorActions, selectActions, type ActionRow, type OperatorAction } from './audit.sql.ts';
 export { classify, DatabaseFailure, recognise, toBrxError, type FailureKind } from './errors.ts';

@@ -6,7 +6,6 @@ import { BULK, bulkWorld, type BulkWorld, type Stranger } from '../../support/bu
 import { commandLine, type Ran } from '../../support/cli.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { readDecoded } from '../../support/topic.ts';
-import { until } from '../../support/wait.ts';
 
 /**
  * Protects: a chunk the database refuses for a while is applied once it does not, without an operator, once, and not over what is newer: nothing is tried again of a job that was called off or
@@ -24,28 +23,15 @@ beforeAll(async () => {
   ({ brx } = commandLine(world.environment));
   await world.startAll();
   await world.start(['dispatcher', 'ingest']);
-  await world.rows('CREATE TABLE poison (product_id bigint)');
-  await world.rows("CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF EXISTS (SELECT FROM poison WHERE product_id = NEW.product_id) THEN RAISE check_violation USING MESSAGE = 'poisoned'; END IF; RETURN NEW; END $$");
-  await world.rows('CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON marketplace_listings FOR EACH ROW EXECUTE FUNCTION refuse()');
 });
 afterAll(() => world.close());
 
 const many = (length: number): number[] => Array.from({ length }, () => 3);
-const poison = (productId: number): Promise<unknown> => world.rows('INSERT INTO poison VALUES ($1)', productId);
-const heal = (): Promise<unknown> => world.rows('DELETE FROM poison');
+const poison = (productId: number): Promise<void> => bulk.poison(productId);
+const heal = (): Promise<void> => bulk.heal();
 const jobOf = async (jobId: string): Promise<JobRow | undefined> => (await selectJobs(world.postgres.prisma, [jobId]))[0];
-/** The end of the pause has come. */
-async function bringForward(jobId: string): Promise<void> {
-  await world.rows('UPDATE bulk_sync_chunks SET next_try_at = now() WHERE job_id = $1 AND next_try_at IS NOT NULL', jobId);
-  await world.rows('UPDATE bulk_sync_jobs SET due_at = now() WHERE job_id = $1 AND due_at IS NOT NULL', jobId);
-}
-/** Resolves once nothing is left but the parked chunk, tried again so often. */
-const retrying = (jobId: string, retries: number): Promise<JobRow> =>
-  until(`job ${jobId} waits for try ${retries + 1}`, async () => {
-    const job = await jobOf(jobId);
-    const [parked] = await world.rows<{ retries: number }>("SELECT retries FROM bulk_sync_chunks WHERE job_id = $1 AND state = 'PARKED'", jobId);
-    return job?.state === 'APPLYING' && !job.leased && job.done + job.parked === job.chunks && parked?.retries === retries ? job : undefined;
-  });
+const bringForward = (jobId: string): Promise<void> => bulk.bringForward(jobId);
+const retrying = (jobId: string, retries: number): Promise<JobRow> => bulk.retrying(jobId, retries);
 /** How often the record of each of a job's chunks was published. */
 async function published(jobId: string): Promise<Map<number, number>> {
   await world.published();
