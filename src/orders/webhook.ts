@@ -52,11 +52,14 @@ const NO_SECRET = 'no secret';
  * that come in at about the same time share one look and one write, so that a storm of them takes one connection.
  */
 export function createWebhookReceiver({ postgres, keyring, onOutcome, onAccepted, onProblem }: WebhookDeps): (call: ReceivedCall) => Promise<{ status: number; word: string }> {
-  const secrets = new Together<string, string | undefined>(async (userIds) => {
+  /** One that does not open is a matter of its seller alone: calls of others are in the same batch. */
+  const secrets = new Together<string, string | { readonly problem: string } | undefined>(async (userIds) => {
     const sealed = await readSecrets(postgres.prisma, [...new Set(userIds)]);
     return userIds.map((userId) => {
       const secret = sealed.get(userId);
-      return secret === undefined ? undefined : keyring.open(secret, webhookContext(userId));
+      if (secret === undefined) return undefined;
+      const opened = keyring.tryOpen(secret, webhookContext(userId));
+      return 'plain' in opened ? opened.plain : opened;
     });
   }, { most: SECRETS_AT_ONCE });
   const inbox = new Together<WebhookCall, boolean>(async (calls) => {
@@ -69,6 +72,7 @@ export function createWebhookReceiver({ postgres, keyring, onOutcome, onAccepted
     if (body === null) return 'too_large';
     if (signature === undefined || !SIGNATURE.test(signature)) return 'forged';
     const secret = await secrets.do(userId);
+    if (typeof secret === 'object') throw new BrxError('BRX_SECRET', `the webhook secret of ${userId}: ${secret.problem}`);
     const expected = createHmac('sha256', secret ?? NO_SECRET).update(body).digest();
     const isRight = timingSafeEqual(expected, Buffer.from(signature, 'base64'));
     if (secret === undefined || !isRight) return 'forged';
