@@ -743,7 +743,7 @@ COMMENT ON COLUMN remote_order_lines.taken IS 'copies that events have taken out
 COMMENT ON COLUMN remote_order_lines.returned IS 'copies that events have put back, ever';
 COMMENT ON COLUMN remote_order_lines.counting IS 'sold: counts here; merged: counted in the order that first sold it; before: sold before the account was taken on';
 COMMENT ON COLUMN remote_order_polls.webhook_at IS 'a webhook waits since then';
-COMMENT ON COLUMN remote_order_polls.polled_at IS 'when a poll came to its end last';
+COMMENT ON COLUMN remote_order_polls.polled_at IS 'when the last poll that came to its end had begun: what had happened by then has been seen';
 COMMENT ON COLUMN remote_order_polls.through_id IS 'every order up to this id has been seen by polls';
 COMMENT ON COLUMN remote_order_polls.webhook_seq IS 'counts webhooks: whoever has looked tells by it whether another one has come meanwhile';
 COMMENT ON COLUMN remote_order_polls.failures IS 'polls in a row that came to nothing';

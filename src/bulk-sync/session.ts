@@ -156,7 +156,7 @@ async function waitForOrders(deps: SessionDeps, claim: Claim, { userId, mode, dr
   const { postgres, clock, ordersPatienceMs } = deps;
   if (mode === 'report' || dryRun || ordersPatienceMs === 0) return;
   const before = await deps.one(() => selectPoll(postgres.prisma, userId));
-  if (before === undefined || !(await deps.transaction((tx) => pollNow(tx, userId)))) return;
+  if (before === undefined || (await deps.transaction((tx) => pollNow(tx, userId))) === null) return;
   for (const until = clock.monotonic() + ordersPatienceMs; clock.monotonic() < until; ) {
     if (await deps.transaction((tx) => noteOrdersRead(tx, claim))) return;
     await clock.sleep(LOOK_MS, signal);

@@ -113,21 +113,22 @@ async function poll(context: CliContext, userId: string, waitSeconds: number): P
   const { unknownSeller } = await import('../marketplace/index.ts');
   const { inTransaction } = await import('../platform/postgres/index.ts');
   const looked = await withPostgres(context, async (postgres) => {
-    const before = await selectPoll(postgres.prisma, userId);
-    if (before === undefined || !(await inTransaction(postgres, (tx) => pollNow(tx, userId)))) throw unknownSeller(userId);
+    const askedAt = await inTransaction(postgres, (tx) => pollNow(tx, userId));
+    if (askedAt === null) throw unknownSeller(userId);
     const until = systemClock.monotonic() + waitSeconds * 1_000;
     for (;;) {
       const now = await selectPoll(postgres.prisma, userId);
-      if (now !== undefined && now.polledAt !== null && now.polledAt.getTime() !== before.polledAt?.getTime()) return { ...now, done: true };
-      if (now !== undefined && now.failures > 0) return { ...now, done: false };
-      if (systemClock.monotonic() >= until) return { ...before, done: false };
+      if (now === undefined) throw unknownSeller(userId);
+      if (now.polledAt !== null && now.polledAt >= askedAt) return { ...now, done: true };
+      if (now.failures > 0 || systemClock.monotonic() >= until) return { ...now, done: false };
       await systemClock.sleep(LOOK_MS, context.signal);
     }
   });
   out.json(looked);
   if (looked.done) return out.line('the orders have been looked at');
   if (waitSeconds === 0) return out.line('the orders are looked at as soon as a dispatcher is free');
-  if (looked.problem !== null) throw new BrxError('BRX_MARKETPLACE_UNAVAILABLE', `the look at the orders came to nothing: ${printable(looked.problem)}`, { remedy: 'it is tried again by itself; `brx-sync users check` tells whether the token works' });
+  // A problem without a failure is one from before.
+  if (looked.failures > 0) throw new BrxError('BRX_MARKETPLACE_UNAVAILABLE', `the look at the orders came to nothing: ${printable(looked.problem ?? '')}`, { remedy: 'it is tried again by itself; `brx-sync users check` tells whether the token works' });
   throw new BrxError('BRX_REFUSED', `nobody has looked at the orders within ${waitSeconds} s`, { remedy: 'a process with the role dispatcher must run, and the seller must be active: `brx-sync users list`' });
 }
 

@@ -91,7 +91,7 @@ export class OrdersPoller implements Service {
 
   async #claim(most: number): Promise<number> {
     const { owner, observer } = this.#deps;
-    const claimed = await this.#transaction((tx) => claimPolls(tx, owner, { leaseSeconds: LEASE_SECONDS, most }));
+    const claimed = await this.#transaction((tx) => claimPolls(tx, owner, { leaseSeconds: LEASE_SECONDS, most, but: [...this.#looking.keys()] }));
     faultPoint('orders.after-claim');
     if (claimed.length > 0) observer.claimed(claimed.length);
     for (const seller of claimed) {
@@ -159,13 +159,14 @@ export class OrdersPoller implements Service {
     };
   }
 
-  async #release({ userId, webhookSeq, due, failures }: ClaimedPoll, result: Look): Promise<void> {
+  async #release({ userId, webhookSeq, begunAt, due, failures }: ClaimedPoll, result: Look): Promise<void> {
     const { owner, observer } = this.#deps;
     const { listed, webhooks, problem, said } = result;
     const nextMs = this.#nextMs(due, failures, result);
     const end: PollEnd = {
       userId,
       webhookSeq,
+      begunAt,
       due,
       complete: listed,
       problem: problem === 'stopped' ? null : said,
