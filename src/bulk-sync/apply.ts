@@ -62,13 +62,15 @@ export async function applyChunk(tx: Transaction, chunk: PreparedChunk, context:
   const arrived = await lockArrived(tx, chunkKey(record));
   if (arrived === undefined || arrived.userId !== userId) return undefined;
   const ambiguous = new Set(arrived.ambiguous);
-  const named = record.products.map((product) => ({ productId: product.id, named: readUserDataField(product.user_data_field).itemId }));
+  // What an import has made of a product once is that product's, also where its listing was forgotten since: `created` would put the export's number over it, whatever is newer.
+  const named = record.products.map((product) => ({ productId: product.id, named: readUserDataField(product.user_data_field).itemId ?? itemIdOf(userId, product.id) }));
   const states = await statesOf(tx, userId, named, arrived.exportedAt - context.settleMs);
   const decided = record.products.map((product, index): Decided => {
     const state = states[index];
     if (state === undefined) throw new Error(`${record.products.length} products were asked for, ${states.length} were answered`);
     const theirs = { productId: product.id, quantity: product.quantity, priceCents: product.price_cents, currency: product.currency };
-    return { product, itemId: state.itemId ?? itemIdOf(userId, product.id), known: state.itemId !== null, decision: decide(theirs, state, { ...arrived, ambiguous }) };
+    const own = itemIdOf(userId, product.id);
+    return { product, itemId: state.itemId ?? own, known: state.exists || state.itemId !== own, decision: decide(theirs, state, { ...arrived, ambiguous }) };
   });
   const written = arrived.dryRun ? { enqueued: 0, operations: 0 } : await write(tx, arrived, decided, chunk, context);
   const unmapped = decided.flatMap((each) => unmappedOf(each, chunk.prints));
@@ -96,7 +98,7 @@ async function write(tx: Transaction, arrived: ArrivedChunk, decided: readonly D
   });
   await writeStock(tx, stock);
   await upsertListings(tx, userId, of('created', 'adopted', 'linked', 'pushed').map((each) => listingOf(each, arrived, exported)));
-  await settleOldLines(tx, userId, of('created').map(({ product, itemId }) => ({ productId: product.id, itemId })));
+  await settleOldLines(tx, userId, of('created', 'adopted', 'linked').map(({ product, itemId }) => ({ productId: product.id, itemId })));
   await noteChanges(tx, taken.map(({ itemId }) => ({ userId, itemId, remote: 0 })));
   const pushed = of('pushed').map(({ itemId }) => ({ userId, itemId }));
   await trustItems(tx, userId, pushed.map(({ itemId }) => itemId));

@@ -6,8 +6,8 @@ import type { Clock } from '../platform/clock.ts';
 import { derivedUuid } from '../platform/ids.ts';
 import { createEncoder, type Registry } from '../platform/kafka/index.ts';
 import { inTransaction, lockUsers, recordOperatorAction, type Postgres, type Transaction } from '../platform/postgres/index.ts';
-import { deleteDrift, type DriftRow } from './drift.sql.ts';
-import { confirmListings } from './items.sql.ts';
+import { deleteDrift, selectDrift, type DriftRow } from './drift.sql.ts';
+import { confirmListings, selectRelisted } from './items.sql.ts';
 import { statesOf } from './states.ts';
 
 /** What mends a difference. */
@@ -65,9 +65,15 @@ export async function applyFixes(deps: FixDeps, userId: string, rows: readonly D
 
 const shownOf = (rows: readonly DriftRow[]): { itemId: string; quantity: number }[] => rows.flatMap(({ itemId, theirs }) => (itemId === null || theirs === null ? [] : [{ itemId, quantity: theirs }]));
 
+/** More than one seller has items. */
+const MOST_DRIFT = 10_000_000;
+
 async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[]): Promise<{ ready: DriftRow[]; skipped: { subject: string; why: string }[] }> {
   const ready: DriftRow[] = [];
   const skipped: { subject: string; why: string }[] = [];
+  // Whoever asks has read these rows without the lane: another report may have ended since.
+  const jobs = new Map((await selectDrift(tx, userId, { all: true, limit: MOST_DRIFT })).map(({ subject, jobId }) => [subject, jobId]));
+  const relisted = await selectRelisted(tx, userId, rows.flatMap(({ itemId, productId, seenAt }) => (itemId === null ? [] : [{ itemId, productId, since: seenAt.getTime() }])));
   for (const row of rows) {
     const fix = fixOf(row);
     if (fix === 'import' || fix === 'list_there' || row.itemId === null) {
@@ -75,7 +81,8 @@ async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[
       continue;
     }
     const [state] = await statesOf(tx, userId, [{ productId: row.productId ?? 0, named: row.itemId }], row.seenAt.getTime());
-    if (state === undefined || state.itemId !== row.itemId || state.busy || state.held > 0 || state.changed) skipped.push({ subject: row.subject, why: 'it has changed since, or is in motion: the next report tells' });
+    const isNewer = jobs.get(row.subject) !== row.jobId || relisted.has(row.itemId);
+    if (isNewer || state === undefined || state.itemId !== row.itemId || state.busy || state.held > 0 || state.changed) skipped.push({ subject: row.subject, why: 'it has changed since, or is in motion: the next report tells' });
     else ready.push(row);
   }
   return { ready, skipped };

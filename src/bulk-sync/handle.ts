@@ -104,10 +104,18 @@ async function prepare({ postgres, catalogue, onRetry }: SnapshotDeps, one: <T>(
   if (spooled === undefined) return undefined;
   const products = JSON.parse(spooled) as RemoteProduct[];
   const prints: ReadonlyMap<number, Mapping> | undefined = await catalogue?.lookup(new Set(record.products.map((product) => product.blueprint_id))).catch(async (error: unknown) => {
-    if (error instanceof BrxError && error.retryable) await one(() => inTransaction(postgres, (tx) => noteWaiting(tx, chunkKey(record), { waitsFor: 'catalogue', said: storable(error.message, MOST_SAID) }), { onRetry })).catch(passOn);
-    throw error;
+    const waiting = asWaiting(error);
+    if (waiting === undefined) throw error;
+    await one(() => inTransaction(postgres, (tx) => noteWaiting(tx, chunkKey(record), { waitsFor: 'catalogue', said: storable(waiting.message, MOST_SAID) }), { onRetry })).catch(passOn);
+    throw waiting;
   });
   return { record, exported: new Map(products.map((product) => [product.id, product])), prints };
+}
+
+/** What is waited for. A catalogue that refuses (a password that was changed, a table that is being made anew) too: the events of everybody are read by the process that would end. */
+function asWaiting(error: unknown): BrxError | undefined {
+  if (!(error instanceof BrxError)) return undefined;
+  return error.code === 'BRX_MYSQL_REFUSED' ? new BrxError('BRX_MYSQL_UNAVAILABLE', error.message, { cause: error }) : error.retryable ? error : undefined;
 }
 
 /** What this chunk alone may be guilty of, as a value; everything else is thrown. */

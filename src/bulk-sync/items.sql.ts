@@ -35,18 +35,18 @@ export async function readStates(tx: Transaction, userId: string, products: read
 }
 
 /**
- * Sales there of products that were tied to nothing, from before the export that has just made items of them: the copies were gone from it
+ * Sales there of products that were tied to nothing, from before the export whose numbers these items have now: the copies were gone from it
  * already, so these lines take none. Needs the user's lane.
  */
-export async function settleOldLines(tx: Transaction, userId: string, created: readonly { productId: number; itemId: string }[]): Promise<void> {
-  if (created.length === 0) return;
+export async function settleOldLines(tx: Transaction, userId: string, tied: readonly { productId: number; itemId: string }[]): Promise<void> {
+  if (tied.length === 0) return;
   await tx.$executeRawUnsafe(
     `UPDATE remote_order_lines AS r SET item_id = x.item_id, counting = 'before'
        FROM unnest($2::bigint[], $3::uuid[]) AS x (product_id, item_id)
       WHERE r.user_id = $1::uuid AND r.item_id IS NULL AND r.product_id = x.product_id AND r.counting = 'sold' AND r.taken = 0`,
     userId,
-    intArray(created.map(({ productId }) => productId)),
-    uuidArray(created.map(({ itemId }) => itemId)),
+    intArray(tied.map(({ productId }) => productId)),
+    uuidArray(tied.map(({ itemId }) => itemId)),
   );
 }
 
@@ -67,4 +67,22 @@ export async function confirmListings(tx: Transaction, userId: string, items: re
     uuidArray(items.map(({ itemId }) => itemId)),
     intArray(items.map(({ quantity }) => quantity)),
   );
+}
+
+/**
+ * Of these items those whose listing is of another product by now, or was tied anew since (milliseconds): what was seen of them then says nothing of what is listed now. Needs the
+ * user's lane.
+ */
+export async function selectRelisted(tx: Transaction, userId: string, items: readonly { itemId: string; productId: number | null; since: number }[]): Promise<ReadonlySet<string>> {
+  if (items.length === 0) return new Set();
+  const rows = await tx.$queryRawUnsafe<{ itemId: string }[]>(
+    `SELECT l.item_id AS "itemId" FROM unnest($2::uuid[], $3::bigint[], $4::float8[]) AS x (item_id, product_id, since)
+       JOIN marketplace_listings AS l ON l.user_id = $1::uuid AND l.item_id = x.item_id
+      WHERE (l.product_id <> x.product_id AND NOT l.gone) OR l.linked_at > to_timestamp(x.since / 1000)`,
+    userId,
+    uuidArray(items.map(({ itemId }) => itemId)),
+    intArray(items.map(({ productId }) => productId)),
+    intArray(items.map(({ since }) => since)),
+  );
+  return new Set(rows.map(({ itemId }) => itemId));
 }

@@ -12,7 +12,7 @@ import { startTcpGate, type TcpGate } from '../../support/tcp-gate.ts';
 import { until } from '../../support/wait.ts';
 
 /**
- * Protects: a card the catalogue does not know is imported like any other, and named. MySQL that is away, frozen or slow makes a bulk sync wait, and nobody else: no product is lost, none is
+ * Protects: a card the catalogue does not know is imported like any other, and named. MySQL that is away, frozen, slow or refuses makes a bulk sync wait, and nobody else: no product is lost, none is
  * called unmapped because nobody could be asked, and the job goes on by itself.
  *
  * Without Redis: what it remembers of one test file would be known in the next.
@@ -167,6 +167,13 @@ describe('MySQL', () => {
 
   test('slower than is waited for', async () => {
     await waitsAlone(() => gate.slow(5_000), () => gate.slow(0));
+  });
+
+  test('refuses: a table is gone for a while', async () => {
+    await waitsAlone(
+      async () => void (await database.behind.query('RENAME TABLE cards_prints TO cards_prints_of_before')),
+      async () => void (await database.behind.query('RENAME TABLE cards_prints_of_before TO cards_prints')),
+    );
   });
 
   test('slow, but within what is waited for: nothing waits longer than that', async () => {

@@ -1,4 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { applyFixes, selectDrift } from '../../../src/bulk-sync/index.ts';
+import { readConfig } from '../../../src/config.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
+import { createRegistry } from '../../../src/platform/kafka/index.ts';
 import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
 import { commandLine, type Ran } from '../../support/cli.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
@@ -68,6 +72,36 @@ test('drift: shown once two reports agree, mended through the ledger, audited; w
   expect(await world.rows("SELECT cause, on_hand FROM stock_ledger WHERE user_id = $1 AND cause = 'reconcile'", seller.user)).toEqual([{ cause: 'reconcile', on_hand: 9 }]);
   expect(await world.rows('SELECT gone FROM marketplace_listings WHERE user_id = $1 AND item_id = $2', seller.user, seller.items[2]!.itemId)).toEqual([{ gone: true }]);
   expect(await world.rows('SELECT reason FROM operator_actions WHERE target = $1 AND action = $2', seller.user, 'drift.apply')).toEqual([{ reason: 'counted' }]);
+});
+
+test('drift of a listing that is another product by now, or was tied anew: left to the next report', async () => {
+  const seller = await world.seller(5, 6);
+  const [sold, lost] = seller.items;
+  const { control } = world.simulator;
+  for (const { productId } of [sold!, lost!]) control.removeProduct(productId);
+  await bulk.run(seller.user, 'report', { confirmShrink: true });
+  await bulk.run(seller.user, 'report', { confirmShrink: true });
+  // The seller puts one up again; CardTrader gives it another id.
+  const { id } = control.addProduct(seller.sellerId, { quantity: 5, userData: sold!.itemId });
+  await brx(['listings', 'link', seller.user, '--force']);
+  expect((await brx(['drift', seller.user, '--apply', '--reason', 'counted', '--json'])).json).toMatchObject({ applied: { done: [{ subject: lost!.itemId, fix: 'mark_gone' }], skipped: [{ subject: sold!.itemId }] } });
+  expect(await world.listing(sold!)).toMatchObject({ product_id: String(id), quantity: 5, gone: false });
+});
+
+test('drift that another report has seen anew since it was read is not mended by what the first one said', async () => {
+  const seller = await world.seller(5);
+  const [item] = seller.items;
+  const { control } = world.simulator;
+  control.setQuantity(item!.productId, 9);
+  await bulk.run(seller.user, 'report');
+  await bulk.run(seller.user, 'report');
+  const read = await selectDrift(world.postgres.prisma, seller.user, { all: false, limit: 10 });
+  expect(read).toMatchObject([{ theirs: 9 }]);
+  control.setQuantity(item!.productId, 8);
+  await bulk.run(seller.user, 'report');
+  const deps = { postgres: world.postgres, clock: systemClock, registry: createRegistry(readConfig(world.environment).registry), topicPrefix: world.topics.prefix };
+  expect(await applyFixes(deps, seller.user, read, { who: 'test', reason: 'test' })).toMatchObject({ done: [], skipped: [{ subject: item!.itemId }] });
+  expect([...(await bulk.stock(seller.user)).values()]).toEqual([5]);
 });
 
 test('drift with listing sync on: what is here is pushed', async () => {

@@ -1,7 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { InventoryLevel } from '../../../src/contract/index.ts';
+import { claimPolls, releasePolls } from '../../../src/orders/polls.sql.ts';
+import { inTransaction } from '../../../src/platform/postgres/index.ts';
 import { BULK, bulkWorld, type BulkWorld, type Stranger } from '../../support/bulk-world.ts';
 import { commandLine, type Ran } from '../../support/cli.ts';
+import { randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { readDecoded } from '../../support/topic.ts';
 import { until } from '../../support/wait.ts';
@@ -97,6 +100,67 @@ describe('adopt-remote', () => {
     expect((await brx(['parked', 'retry', seller.user])).exit).toBe(0);
     expect(await bulk.stock(seller.user)).toEqual(new Map([[item!.productId, 3]]));
     expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', same: 1, left: 0 });
+  });
+
+  /*
+   *   a look: claimed, list read ─► 2 of 5 are sold there ─► export: 3 ─► the look ends ─► has the list been read since the export? No: 3 here would lose 2 more when the sale is heard of.
+   */
+  test('orders that were read before the export do not count as read, though the look at them ended after it', async () => {
+    const seller = await world.seller(5);
+    const [item] = seller.items;
+    await world.rows("UPDATE marketplace_sellers SET added_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+    await until('the first look is over', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL AND lease_owner IS NULL', seller.user)).length === 1);
+    const look = randomUuid();
+    const [claimed] = await inTransaction(world.postgres, async (tx) => {
+      await tx.$executeRawUnsafe("UPDATE remote_order_polls SET next_poll_at = '2000-01-01' WHERE user_id = $1::uuid", seller.user);
+      return claimPolls(tx, look, { leaseSeconds: 60, most: 1, but: [] });
+    });
+    expect(claimed?.userId).toBe(seller.user);
+
+    world.simulator.control.sell({ sellerId: seller.sellerId, productId: item!.productId, quantity: 2 });
+    const jobId = await bulk.ask(seller.user, 'adopt-remote');
+    await until('it waits for the orders', async () => (await world.rows("SELECT FROM bulk_sync_jobs AS j JOIN remote_order_polls AS p USING (user_id) WHERE job_id = $1 AND state = 'APPLYING' AND next_poll_at > applying_at", jobId)).length === 1);
+    await inTransaction(world.postgres, (tx) => releasePolls(tx, look, [{ ...claimed!, complete: true, problem: null, nextSeconds: 300 }]));
+    expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', ordersRead: true, adopted: 0, left: 1 });
+    await world.published();
+    await world.caughtUp();
+    expect(await bulk.stock(seller.user)).toEqual(new Map([[item!.productId, 3]]));
+  });
+
+  describe('imported once, and its listing forgotten', () => {
+    async function forgotten(copies: number): Promise<{ seller: Stranger; itemId: string; onHand: () => Promise<number | undefined> }> {
+      const seller = await bulk.stranger(copies);
+      await bulk.run(seller.user, 'adopt-remote');
+      const [item] = await world.rows<{ item_id: string }>('SELECT item_id FROM inventory_items WHERE user_id = $1', seller.user);
+      expect((await brx(['listings', 'unlink', seller.user, item!.item_id, '--reason', 'test'])).exit).toBe(0);
+      const onHand = async () => (await world.rows<{ on_hand: number }>('SELECT on_hand FROM inventory_items WHERE user_id = $1', seller.user))[0]?.on_hand;
+      return { seller, itemId: item!.item_id, onHand };
+    }
+
+    test('it is the same item, and what changed since the export was taken is not overwritten', async () => {
+      const { seller, itemId, onHand } = await forgotten(5);
+      world.simulator.control.inject({ kind: 'slow_loris', delayMs: 1_500, when: { sellerId: seller.sellerId, path: '/products/export' } });
+      const jobId = await bulk.ask(seller.user, 'adopt-remote');
+      await until('the export to be under way', async () => (await world.rows("SELECT FROM bulk_sync_jobs WHERE job_id = $1 AND state = 'EXPORTING'", jobId)).length === 1);
+      await world.rows('UPDATE inventory_items SET on_hand = 2, updated_at = now() WHERE user_id = $1', seller.user);
+      expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', created: 0, left: 1 });
+      expect((await bulk.findings(jobId)).filter(({ kind }) => kind === 'left')).toMatchObject([{ cause: 'changed_since', itemId }]);
+      expect(await onHand()).toBe(2);
+    });
+
+    test('a sale from before the export that ties it again takes nothing more', async () => {
+      const { seller, onHand } = await forgotten(5);
+      await world.rows("UPDATE marketplace_sellers SET added_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+      world.simulator.control.sell({ sellerId: seller.sellerId, productId: seller.products[0]!.id, quantity: 2 });
+      await world.rows('UPDATE remote_order_polls SET next_poll_at = now() WHERE user_id = $1', seller.user);
+      await until('the sale is known, and tied to nothing', async () => (await world.rows('SELECT FROM remote_order_lines WHERE user_id = $1 AND item_id IS NULL', seller.user)).length === 1);
+      expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 0, adopted: 1 });
+      await world.rows('UPDATE remote_order_polls SET next_poll_at = now(), polled_at = NULL WHERE user_id = $1', seller.user);
+      await until('the orders are read', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL', seller.user)).length === 1);
+      await world.published();
+      await world.caughtUp();
+      expect(await onHand()).toBe(3);
+    });
   });
 
   test('a product two of which name one item is left alone, and told', async () => {

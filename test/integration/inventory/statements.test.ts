@@ -238,6 +238,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   countFindings: (tx) => bulkChunks.countFindings(tx, event.event_id),
   readStates: (tx) => bulkItems.readStates(tx, event.user_id, [{ productId: 1, named: event.item_id }], 1),
   settleOldLines: (tx) => bulkItems.settleOldLines(tx, event.user_id, [{ productId: 1, itemId: event.item_id }]),
+  selectRelisted: (tx) => bulkItems.selectRelisted(tx, event.user_id, [{ itemId: event.item_id, productId: 1, since: 1 }]),
   trustItems: (tx) => bulkItems.trustItems(tx, event.user_id, [event.item_id]),
   confirmListings: (tx) => bulkItems.confirmListings(tx, event.user_id, [{ itemId: event.item_id, quantity: 1 }]),
   selectMissing: (tx) => bulkDrift.selectMissing(tx, event.event_id, { settleMs: 1, most: 5 }),
