@@ -266,9 +266,14 @@ export function readConfig(environment: Environment): Config {
   const problems: ConfigProblem[] = [];
   const values: Record<string, unknown> = {};
   for (const [name, variable] of Object.entries(VARIABLES) as [VariableName, Variable][]) {
-    const result = variable.schema.safeParse(rawValue(environment, name, variable, problems));
+    const given = givenValue(environment, name, variable);
+    if ('unreadable' in given) {
+      problems.push({ variable: `${name}_FILE`, problem: given.unreadable, example: '/run/secrets/name' });
+      continue;
+    }
+    const result = variable.schema.safeParse(given.value);
     if (result.success) values[name] = result.data;
-    else problems.push({ variable: name, problem: describe(environment[name], result.error), example: variable.example });
+    else problems.push({ variable: name, problem: describe(given, result.error), example: variable.example });
   }
   problems.push(...unknownVariables(environment));
   if (problems.length === 0) problems.push(...crossChecks(values as Values));
@@ -276,22 +281,28 @@ export function readConfig(environment: Environment): Config {
   return deepFreeze(shape(values as Values));
 }
 
-function rawValue(environment: Environment, name: string, variable: Variable, problems: ConfigProblem[]): string | undefined {
+interface Given {
+  readonly value: string | undefined;
+  /** Variable that names the file it is from. */
+  readonly file?: string;
+}
+
+function givenValue(environment: Environment, name: string, variable: Variable): Given | { readonly unreadable: string } {
   const value = environment[name];
   const file = environment[`${name}_FILE`];
-  if (value !== undefined && value !== '') return value;
-  if (variable.secret !== true || file === undefined || file === '') return undefined;
+  if (value !== undefined && value !== '') return { value };
+  if (variable.secret !== true || file === undefined || file === '') return { value: undefined };
   try {
-    return readFileSync(file, 'utf8').trim();
+    return { value: readFileSync(file, 'utf8').trim(), file: `${name}_FILE` };
   } catch (error) {
-    problems.push({ variable: `${name}_FILE`, problem: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, example: '/run/secrets/name' });
-    return undefined;
+    return { unreadable: `cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})` };
   }
 }
 
-function describe(given: string | undefined, error: z.ZodError): string {
-  if (given === undefined || given === '') return 'is not set';
-  return error.issues.map((issue) => issue.message).join('; ');
+function describe({ value, file }: Given, error: z.ZodError): string {
+  if (value === undefined) return 'is not set';
+  const problem = value === '' ? 'is empty' : error.issues.map((issue) => issue.message).join('; ');
+  return file === undefined ? problem : `(from the file that ${file} names) ${problem}`;
 }
 
 function unknownVariables(environment: Environment): ConfigProblem[] {
@@ -347,10 +358,18 @@ function configError(problems: readonly ConfigProblem[]): BrxError {
   });
 }
 
-/** The process's environment, with `.env` (or the file named by BRX_ENV_FILE; `none` for no file) beneath it. */
+/** The process's environment, with `.env` (or the file named by BRX_ENV_FILE; `none` for no file) beneath it. Throws BRX_CONFIG where that file is not there or cannot be read. */
 export function processEnvironment(): Environment {
-  const file = process.env['BRX_ENV_FILE'] ?? '.env';
-  if (file !== 'none' && existsSync(file)) process.loadEnvFile(file);
+  const named = process.env['BRX_ENV_FILE'] ?? '';
+  const file = named === '' ? '.env' : named;
+  if (file === 'none' || (named === '' && !existsSync(file))) return process.env;
+  try {
+    readFileSync(file); // says what is wrong, which loadEnvFile does not of a folder
+    process.loadEnvFile(file);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new BrxError('BRX_CONFIG', `the settings of ${file}${named === '' ? '' : ', which BRX_ENV_FILE names,'} cannot be read (${code})`, { remedy: 'name a file of lines NAME=value; BRX_ENV_FILE=none reads none' });
+  }
   return process.env;
 }
 

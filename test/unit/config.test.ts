@@ -1,9 +1,9 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
 import { configurationTable, withTable } from '../../scripts/configuration-table.mjs';
-import { readConfig, VARIABLES } from '../../src/config.ts';
+import { processEnvironment, readConfig, VARIABLES } from '../../src/config.ts';
 import { BrxError } from '../../src/errors.ts';
 import { FAULT_POINTS } from '../../src/platform/fault-points.ts';
 
@@ -215,10 +215,37 @@ describe('secrets', () => {
 
   test('a file that is not there is told, with its variable', () => {
     expect(refusal({ BRX_HTTP_TOKEN_FILE: join(directory, 'none') }).message).toContain('BRX_HTTP_TOKEN_FILE cannot be read (ENOENT)');
+    expect(refusal({ BRX_DATABASE_URL: '', BRX_DATABASE_URL_FILE: join(directory, 'none') }).message).toMatch(/^1 problem in the configuration:\n {2}BRX_DATABASE_URL_FILE cannot be read/);
+  });
+
+  test('what is wrong with a file’s content is told as with a variable’s, and where it is from', () => {
+    const of = (content: string): string => {
+      const file = join(directory, 'content');
+      writeFileSync(file, content);
+      return refusal({ BRX_SECRET_KEYS_FILE: file }).message;
+    };
+    expect(of('k1:AAAA\n')).toContain('BRX_SECRET_KEYS (from the file that BRX_SECRET_KEYS_FILE names) key 1 has 3 bytes, 32 are needed');
+    expect(of('\n')).toContain('BRX_SECRET_KEYS (from the file that BRX_SECRET_KEYS_FILE names) is empty');
   });
 
   test('only secrets may be files', () => {
     expect(refusal({ BRX_HTTP_PORT_FILE: '/x' }).message).toContain('BRX_HTTP_PORT_FILE is not a setting of this program');
+  });
+});
+
+describe('the file of settings', () => {
+  afterEach(() => void vi.unstubAllEnvs());
+
+  test('one that is named has to be there, and to be a file', () => {
+    for (const [file, code] of [[join(directory, 'no.env'), 'ENOENT'], [directory, 'EISDIR']] as const) {
+      vi.stubEnv('BRX_ENV_FILE', file);
+      expect(() => processEnvironment()).toThrow(expect.objectContaining({ code: 'BRX_CONFIG', message: `the settings of ${file}, which BRX_ENV_FILE names, cannot be read (${code})` }) as Error);
+    }
+  });
+
+  test('none is read where it is `none`', () => {
+    vi.stubEnv('BRX_ENV_FILE', 'none');
+    expect(processEnvironment()).toBe(process.env);
   });
 });
 
