@@ -57,6 +57,7 @@ export function registerDlqRepair(dlq: Command, context: CliContext): void {
 
 async function redrive(context: CliContext, ids: readonly bigint[], options: RedriveOptions): Promise<void> {
   const corrects = options.set !== undefined || options.edit !== undefined;
+  if (!corrects && options.record !== undefined) throw new BrxError('BRX_USAGE', '--record says of which record a correction is', { remedy: 'say what is to be corrected: --set field=value or --edit FILE' });
   if (corrects && ids.length !== 1) throw new BrxError('BRX_USAGE', 'a correction is of one dead letter', { remedy: 'name it: brx-sync dlq redrive ID --set field=value' });
   const filter = chosen(ids, options);
   const dryRun = options.dryRun === true;
@@ -80,7 +81,9 @@ async function redrive(context: CliContext, ids: readonly bigint[], options: Red
     showChange(context, corrected);
     return redriveOne(deps, corrected.planned, run);
   });
+  if (results.length === 0) context.signal.throwIfAborted(); // interrupted before there was anything to tell
   tell(context, results, options);
+  context.signal.throwIfAborted();
 }
 
 function tell(context: CliContext, results: readonly Redrive.RedriveResult[], { limit }: RedriveOptions): void {
@@ -122,6 +125,7 @@ async function discard(context: CliContext, ids: readonly bigint[], options: Rep
   });
   out.json({ discarded });
   out.line(`${formatCount(discarded.length)} given up (brx-sync dlq list --state discarded)`);
+  context.signal.throwIfAborted();
 }
 
 function chosen(ids: readonly bigint[], options: FilterOptions): LetterFilter {

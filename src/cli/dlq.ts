@@ -53,6 +53,7 @@ interface ListOptions extends FilterOptions {
 
 async function list(context: CliContext, { reason, state, limit, before, ...rest }: ListOptions): Promise<void> {
   const { out } = context;
+  if (reason !== undefined && rest.cause !== undefined) throw new BrxError('BRX_USAGE', '--reason is --cause with one: list takes one of them', { remedy: 'brx-sync dlq list --cause invalid,too_old' });
   const { DEAD_LETTER_REASONS, selectDeadLetters } = await import('../records/index.ts');
   const filter = { ...filterOf({ ...rest, ...(reason !== undefined && { cause: [reason] }) }), ...(state !== undefined && { states: state }) };
   const letters = await withPostgres(context, ({ prisma }) => selectDeadLetters(prisma, filter, { order: 'newest', limit, ...(before !== undefined && { after: before }) }));

@@ -122,6 +122,7 @@ const eventJson = ({ eventId, place, entry, outcome, error }: Ingest.Rehearsed):
 
 async function retry(context: CliContext, user: string | undefined, options: RetryOptions): Promise<void> {
   if ((options.all === true) === (user !== undefined)) throw new BrxError('BRX_USAGE', 'retry takes either one user or --all', { remedy: '`brx-sync parked list` shows who is parked' });
+  if (user !== undefined && (options.cause ?? options.olderThan ?? options.rate) !== undefined) throw new BrxError('BRX_USAGE', '--cause, --older-than and --rate go with --all', { remedy: 'a user who is named is retried whatever the cause' });
   const { out } = context;
   if (options.dryRun === true) return rehearse(context, user, options);
   const by = { who: operator(), reason: options.reason };

@@ -12,8 +12,8 @@ interface Options {
   port: number;
   seed: number;
   stock?: string;
-  sellers: number;
-  products: number;
+  sellers?: number;
+  products?: number;
   faults?: string;
   rateWindow?: 'both' | 'fixed' | 'sliding' | 'none';
   latencyMs: number;
@@ -21,6 +21,8 @@ interface Options {
   list?: true;
 }
 
+const SELLERS = 3;
+const PRODUCTS = 50;
 const LINE_EVERY_MS = 2_000;
 const SHOWN_SELLERS = 3;
 
@@ -32,8 +34,8 @@ export function registerSimulator(program: Command, context: CliContext): void {
     .option('--port <number>', 'port on 127.0.0.1; 0 picks a free one', integerOption(0, 65_535), 8_090)
     .option('--seed <n>', 'another seed: other stock, tokens and faults', integerOption(0, Number.MAX_SAFE_INTEGER), 1)
     .option('--stock <file>', 'sellers and their products from a JSON file, instead of made-up ones')
-    .option('--sellers <n>', 'how many to make up', integerOption(1, 100_000), 3)
-    .option('--products <n>', 'how many each lists', integerOption(0, 100_000), 50)
+    .option('--sellers <n>', `how many to make up (default ${SELLERS})`, integerOption(1, 100_000))
+    .option('--products <n>', `how many each lists (default ${PRODUCTS})`, integerOption(0, 100_000))
     .option('--faults <plan>', 'chance of each kind on each request it can happen to: response_lost=0.02,throttled=0.01 or all=0.01')
     .addOption(new Option('--rate-window <window>', 'which window judges the rate limits (both: 429 if either would)').choices(['both', 'fixed', 'sliding', 'none']))
     .option('--latency-ms <n>', 'time an answer takes', integerOption(0, 600_000), 0)
@@ -55,11 +57,13 @@ export function registerSimulator(program: Command, context: CliContext): void {
 async function run(context: CliContext, options: Options): Promise<void> {
   const feature = await import('../simulator/index.ts');
   if (options.list === true) return list(context, feature);
+  const { stock, sellers = SELLERS, products = PRODUCTS } = options;
+  if (stock !== undefined && (options.sellers ?? options.products) !== undefined) throw new BrxError('BRX_USAGE', '--sellers and --products make stock up, and --stock brings it: it is one or the other', { remedy: 'brx-sync simulator --stock FILE' });
   const failed = new AbortController();
   const simulator = await feature.startSimulator({
     port: options.port,
     seed: options.seed,
-    stock: options.stock === undefined ? { sellers: options.sellers, products: options.products } : await stockOf(feature, options.stock, options.seed),
+    stock: stock === undefined ? { sellers, products } : await stockOf(feature, stock, options.seed),
     faults: options.faults === undefined ? {} : planOf(feature, options.faults),
     guesses: guessesOf(feature, options),
     latencyMs: options.latencyMs,

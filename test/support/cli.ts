@@ -16,6 +16,8 @@ export interface RunOptions {
   /** What is piped in; nothing by default. */
   readonly stdin?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Ctrl-C as soon as it says this on stderr. */
+  readonly interruptAt?: string;
 }
 
 /** Runs commands with these settings and nobody's environment beside; remembers everything they ever said. */
@@ -23,10 +25,14 @@ export function commandLine(environment: Readonly<Record<string, string>>): { br
   const everything: string[] = [];
   return {
     said: () => everything.join('\n'),
-    async brx(argv, { stdin = '', env = {} } = {}) {
+    async brx(argv, { stdin = '', env = {}, interruptAt } = {}) {
       const said = { stdout: '', stderr: '' };
       const host = Object.assign(new EventEmitter(), { exit: () => undefined });
-      const exit = await runCli(argv, { stdout: { write: (text) => (said.stdout += text) }, stderr: { write: (text) => (said.stderr += text) }, stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]), host, environment: { ...environment, ...env } });
+      const heard = (text: string): void => {
+        said.stderr += text;
+        if (interruptAt !== undefined && text.includes(interruptAt)) host.emit('SIGINT');
+      };
+      const exit = await runCli(argv, { stdout: { write: (text) => (said.stdout += text) }, stderr: { write: heard }, stdin: Readable.from(stdin === '' ? [] : [Buffer.from(stdin)]), host, environment: { ...environment, ...env } });
       everything.push(said.stdout, said.stderr);
       keepSecrets({ ...environment, ...env });
       keepSaid(`brx-sync ${argv.join(' ')}`, said.stdout + said.stderr);

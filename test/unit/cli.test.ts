@@ -85,6 +85,10 @@ describe('usage errors', () => {
     ['no roles', ['start', '--roles', ''], /It must be some of/],
     ['a user that is no UUID', ['parked', 'retry', '12'], /It must be a UUID/],
     ['neither a user nor --all', ['parked', 'retry'], /retry takes either one user or --all/],
+    ['a filter beside the one user who is meant', ['parked', 'retry', '0197a3c2-5b1e-7c3d-9f00-3a5b6c7d8e9f', '--cause', 'data'], /--cause, --older-than and --rate go with --all/],
+    ['reasons said twice', ['dlq', 'list', '--reason', 'invalid', '--cause', 'too_old'], /list takes one of them/],
+    ['a record of nothing that is corrected', ['dlq', 'redrive', '1', '--record', 'InventoryChanged', '--reason', 'x'], /--record says of which record a correction is/],
+    ['stock that is both brought and made up', ['simulator', '--stock', 'stock.json', '--sellers', '9'], /it is one or the other/],
     ['an unknown reason', ['dlq', 'list', '--reason', 'bad'], /Allowed choices are undecodable, unknown_type/],
   ])('%s exits with 2 and says what to do', async (_what, argv, message) => {
     const { exit, stdout, stderr } = await brx(...argv);

@@ -68,6 +68,12 @@ test('discard gives up what is named, and nothing without being told which', asy
   expect(await brx(['dlq', 'redrive', id, '--reason', 'r', '--yes'])).toMatchObject({ exit: 4 });
 });
 
+test('interrupted, it tells what is done by then, and does not end as if that were all', async () => {
+  const [first, second] = [await dead(), await dead()];
+  expect(await brx(['dlq', 'discard', first.id, '--reason', 'r', '--yes', '--json'], { interruptAt: '1 given up' })).toMatchObject({ exit: 130, stdout: `{"discarded":[${first.id}]}\n` });
+  expect(await brx(['dlq', 'redrive', second.id, '--reason', 'r', '--yes', '--json'], { interruptAt: ' sent, ' })).toMatchObject({ exit: 130, json: { results: [{ id: Number(second.id) }] } });
+});
+
 test('lag tells all groups, and one that gets on by an exit code of 0', async () => {
   const { exit, json } = await brx(['lag', '--for', '1', '--group', world.topics.groupId, '--json']);
   expect([exit, json]).toMatchObject([0, { total: { records: 0, seconds: 0 }, groups: [{ group: world.topics.groupId, topic: world.topics.events }] }]);
