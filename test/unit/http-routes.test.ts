@@ -180,13 +180,14 @@ describe('limits', () => {
   };
   test('a body that is too large, no JSON, not what is taken, or of another type', async () => {
     expect(await sends({ reason: 'x'.repeat(20_000) })).toEqual({ status: 413, code: 'too_large' });
-    for (const payload of ['{', '', '[]', '{}', '{"reason":""}', '{"reason":1}', '{"reason":"x","more":1}', '{"reason":"x","__proto__":{"a":1}}']) {
+    for (const payload of ['{', '', '[]', '{}', '{"reason":""}', '{"reason":1}', '{"reason":"x","more":1}', '{"reason":"x","__proto__":{"a":1}}', String.raw`{"reason":"a\u0000b"}`, String.raw`{"reason":"x","who":"\ud800"}`]) {
       expect([payload, await sends(payload, { 'content-type': 'application/json' })]).toEqual([payload, { status: 400, code: 'invalid_request' }]);
     }
     for (const type of ['text/plain', 'application/xml', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x']) expect(await sends('{"reason":"x"}', { 'content-type': type })).toEqual({ status: 415, code: 'unsupported_media_type' });
   });
 
-  test.each(['/users?limit=0', '/users?limit=201', '/users?limit=x', '/users?limit=1&limit=2', '/users?cursor=x', '/users?status=gone', '/users?mine=1', '/users?after=0', '/users/x', `/users/${USER}/items?status=x`, `/users/${USER}/items?blueprint=0`, `/users/${USER}/items?q=`, `/users/${USER}/items?q=a%00b`, `/users/${USER}/items?changed_since=yesterday`, `/users/${USER}/items/x`, `/users/${USER}/items/${USER}/history?limit=1001`])('%s: refused, and said why', async (url) => {
+  const place = (...parts: (string | number)[]): string => Buffer.from(JSON.stringify(parts)).toString('base64url');
+  test.each(['/users?limit=0', '/users?limit=201', '/users?limit=x', '/users?limit=1&limit=2', '/users?cursor=x', '/users?status=gone', '/users?mine=1', '/users?after=0', '/users/x', `/users/${USER}/items?status=x`, `/users/${USER}/items?blueprint=0`, `/users/${USER}/items?q=`, `/users/${USER}/items?q=a%00b`, `/users/${USER}/items?changed_since=yesterday`, `/users/${USER}/items?changed_since=0000-01-01T00:00:00Z`, `/parked?cursor=${place(9_007_199_254_740_991, USER)}`, `/sagas?cursor=${place(-1, USER, USER)}`, `/users/${USER}/items/x`, `/users/${USER}/items/${USER}/history?limit=1001`])('%s: refused, and said why', async (url) => {
     const answer = await (await appOf(undefined)).inject({ url, headers: { host: 'localhost' } });
     expect(answer.json()).toMatchObject({ status: 400, code: 'invalid_request', errors: [{ at: expect.any(String) as string, problem: expect.any(String) as string }], remedy: expect.any(String) as string });
   });

@@ -6,7 +6,7 @@ import { selectActions } from '../../platform/postgres/index.ts';
 import { countDeadLetters, DEAD_LETTER_REASONS, discardDeadLetters, inspect, type Inspected, LETTER_STATES, letterTarget, selectDeadLetters, type DeadLetter, type DeadLetterReason, type LetterFilter } from '../../records/index.ts';
 import { giveBuyerBack, hideBuyer } from '../buyers.ts';
 import { action, actionOf, id, limit } from '../models.ts';
-import { byOf, operatorBody } from '../operator.ts';
+import { byOf, operatorBody, STORABLE } from '../operator.ts';
 import { placeIn, writePlace } from '../places.ts';
 import { Problem } from '../problems.ts';
 import { route, type Model, type Route } from '../route.ts';
@@ -77,7 +77,7 @@ const which = {
   cause: z.array(z.enum(REASONS)).min(1).optional().meta({ description: 'only of these reasons' }),
   user: id.optional(),
   event: id.optional(),
-  topic: z.string().min(1).max(249).optional(),
+  topic: z.string().min(1).max(249).refine(...STORABLE).optional(),
   since: z.iso.datetime({ offset: true }).optional().meta({ description: 'buried at or after' }),
   until: z.iso.datetime({ offset: true }).optional().meta({ description: 'buried before' }),
 };

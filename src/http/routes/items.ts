@@ -17,7 +17,7 @@ const itemsQuery = z.strictObject({
   status: z.enum(ITEM_STATUSES).optional(),
   blueprint: z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional().meta({ description: 'CardTrader’s id of the card' }),
   q: z.string().trim().min(1).max(100).refine((text) => !text.includes('\0')).optional().meta({ description: 'part of the card’s name, as CardTrader has it' }),
-  changed_since: z.iso.datetime({ offset: true }).optional(),
+  changed_since: z.iso.datetime({ offset: true }).refine((text) => !(new Date(text).getUTCFullYear() < 1), { error: 'must be a time since the year 1' }).optional(),
   after,
 });
 

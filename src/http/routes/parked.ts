@@ -5,7 +5,7 @@ import { selectActions } from '../../platform/postgres/index.ts';
 import { hideBuyer } from '../buyers.ts';
 import { action, actionOf, id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
-import { placeIn, writePlace } from '../places.ts';
+import { placeIn, placeTime, writePlace } from '../places.ts';
 import { Problem } from '../problems.ts';
 import { route, type Model, type Route } from '../route.ts';
 import { toText } from '../times.ts';
@@ -32,7 +32,7 @@ const retried = {
 const discarded = { name: 'ParkedDiscard', schema: z.object({ discarded: z.int(), remaining: z.int() }) } satisfies Model;
 
 const params = z.strictObject({ user: id });
-const place = z.tuple([z.int(), z.guid()]);
+const place = z.tuple([placeTime, z.guid()]);
 const CHANGES = ['invalid_request', 'unauthorized', 'forbidden', 'conflict', 'too_large', 'unsupported_media_type', 'not_parked'] as const;
 
 /** Users whose events wait because one of them failed, and what can be done, as `brx-sync parked` has it. */

@@ -3,7 +3,7 @@ import { pageOf } from '../../operations/browse/index.ts';
 import { ENDED, operationWords, readStory, refusalOf, selectSaga, selectSagas, standing, STATES, timeline, type SagaRow, type SagaStory, type SagaVerb } from '../../purchase/index.ts';
 import { id, limit } from '../models.ts';
 import { byOf, operatorBody } from '../operator.ts';
-import { placeIn, writePlace } from '../places.ts';
+import { placeIn, placeTime, writePlace } from '../places.ts';
 import { Problem } from '../problems.ts';
 import { route, type Model, type Route } from '../route.ts';
 import type { ApiDeps } from './users.ts';
@@ -43,7 +43,7 @@ const body = operatorBody.extend({
 });
 const verdict = body.extend({ applied: z.boolean().meta({ description: 'whether the operations that cannot be told took effect on CardTrader' }), operations: z.array(id).min(1).optional().meta({ description: 'only these' }) });
 const OPEN = STATES.filter((state) => !ENDED.has(state));
-const place = z.tuple([z.int(), z.guid(), z.guid()]);
+const place = z.tuple([placeTime, z.guid(), z.guid()]);
 
 /** Sales: how they stand, why, and what an operator can do about them, as `brx-sync saga` has it. */
 export function sagaRoutes({ readers, postgres, operate }: Pick<ApiDeps, 'readers' | 'postgres' | 'operate'>): Route[] {
