@@ -52,7 +52,8 @@ export async function ensureDownloads(settings: StackSettings, mvn: string | und
 }
 
 /** A project whose only work is to put two sets of files in two folders. Versions of plugins are pinned, so nothing is guessed. */
-export function pom(places: Downloads): string {
+export function pom(downloads: Downloads): string {
+  const places = { kafka: inXml(downloads.kafka), registry: inXml(downloads.registry) };
   const dependency = (group: string, artifact: string, version: string): string =>
     `    <dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
   return `<?xml version="1.0" encoding="UTF-8"?>
@@ -102,6 +103,9 @@ ${[
 </project>
 `;
 }
+
+/** A checkout may be below R&D. */
+const inXml = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
 /** Turns Maven's transfer lines into one line every two seconds. */
 class Progress {

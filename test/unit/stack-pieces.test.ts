@@ -88,6 +88,12 @@ describe('downloads', () => {
   });
 });
 
+describe('a checkout in a folder with characters XML keeps for itself', () => {
+  it('is named so that Maven reads it as it is', () => {
+    expect(pom({ kafka: '/x/R&D <1>/kafka', registry: '/y' })).toContain('<outputDirectory>/x/R&amp;D &lt;1>/kafka</outputDirectory>');
+  });
+});
+
 describe('Docker engine', () => {
   it('is asked where DOCKER_HOST says, and otherwise where engines usually listen', () => {
     expect(engineTargets({ DOCKER_HOST: 'unix:///run/user/1/docker.sock', HOME: '/home/x' })).toEqual([{ socketPath: '/run/user/1/docker.sock' }]);
