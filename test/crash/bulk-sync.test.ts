@@ -35,3 +35,46 @@ describe.concurrent('killed while a seller is imported', () => {
     await until('everything is told', async () => (await world.rows('SELECT FROM outbox LIMIT 1')).length === 0);
   });
 });
+
+/**
+ * P3, P2: a chunk the database refused is tried again, and whoever claims, sends or applies it is killed meanwhile. Another one goes on: no try is spent twice, the chunk is applied once, and
+ * the job ends as if nothing had been. `healed`: what refused it has passed; else it is parked once more first.
+ */
+const RETRIED = ['bulk.after-claim', 'bulk.chunks-sent', ...APPLYING] as const;
+
+describe.concurrent('killed while a parked chunk is tried again', () => {
+  it.for([...RETRIED.map((point) => [point, 'healed'] as const), ...RETRIED.filter((point) => point !== 'bulk.after-write').map((point) => [point, 'refused'] as const)])('%s, %s', async ([point, state], { onTestFinished }) => {
+    const world = await createMarketplaceWorld({ env: { ...BULK, BRX_BULK_SYNC_CHUNK_RETRIES: '2' } });
+    onTestFinished(() => world.close());
+    const [role, others] = APPLYING.includes(point) ? (['ingest', 'dispatcher'] as const) : (['dispatcher', 'ingest'] as const);
+    const bulk = bulkWorld(world);
+    await world.start(['relay', others]);
+    const before = await world.start([role]);
+    const seller = await bulk.stranger(...Array.from({ length: 12 }, (_, index) => index + 1));
+    await bulk.poison(seller.products[11]!.id);
+    const jobId = await bulk.ask(seller.user, 'adopt-remote');
+    await bulk.retrying(jobId, 0);
+    await before.stop();
+    const tries = () => world.rows<{ tries: number; retries: number }>('SELECT tries, retries FROM bulk_sync_chunks WHERE job_id = $1 AND chunk = 2', jobId);
+
+    if (state === 'healed') await bulk.heal();
+    await bulk.bringForward(jobId);
+    const killed = new Worker(['start', '--roles', role], { ...world.environment, ...SOON_FREE, BRX_FAULT: `${point}:kill` });
+    onTestFinished(() => killed.kill());
+    expect(await killed.ended(60_000)).toMatchObject({ signal: 'SIGKILL' });
+    await world.orderLeasesOver();
+    await world.start([role]);
+    if (state === 'refused') {
+      await bulk.retrying(jobId, 1);
+      await bulk.snapshotsRead();
+      expect(await tries()).toEqual([{ tries: 6, retries: 1 }]);
+      await bulk.heal();
+      await bulk.bringForward(jobId);
+    }
+    expect(await bulk.over(jobId)).toMatchObject({ state: 'DONE', chunks: 3, done: 3, parked: 0, created: 12, nextTryAt: null });
+    expect(await tries()).toEqual([state === 'healed' ? { tries: 4, retries: 1 } : { tries: 7, retries: 2 }]);
+    expect(await bulk.stock(seller.user)).toEqual(new Map(seller.products.map(({ id }, index) => [id, index + 1])));
+    expect(await world.rows('SELECT FROM stock_ledger WHERE user_id = $1', seller.user)).toHaveLength(12);
+    await until('everything is told', async () => (await world.rows('SELECT FROM outbox LIMIT 1')).length === 0);
+  });
+});
