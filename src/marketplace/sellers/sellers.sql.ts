@@ -51,14 +51,19 @@ export type SecretName = 'token' | 'webhook_secret';
 /** Looks again at once at whatever is outstanding. */
 const WORK_AT = `(SELECT now() FROM marketplace_operations AS o WHERE o.user_id = s.user_id AND o.due_at IS NOT NULL LIMIT 1)`;
 
-/** A new seller, or a new token for one; active from now on. Needs the user's lane. */
+/**
+ * A new seller, or a new token for one; active from now on. Another account than before is taken on now: what it had sold by then is in the stock that is here, and its orders are read from
+ * the beginning, which the ids of the other one's say nothing of. Needs the user's lane.
+ */
 export async function upsertSeller(tx: Transaction, userId: string, sealed: Sealed, hint: string, app: RemoteApp, webhookSecret: Sealed | null): Promise<void> {
   await tx.$executeRawUnsafe(
-    `INSERT INTO marketplace_sellers AS s (user_id, status, token, token_key_id, token_hint, app_id, app_name, seller_id, checked_at, webhook_secret, webhook_secret_key_id)
+    `WITH exchanged AS (
+       UPDATE remote_order_polls AS p SET through_id = NULL, next_poll_at = now() FROM marketplace_sellers AS o WHERE o.user_id = $1::uuid AND p.user_id = o.user_id AND o.seller_id <> $7::float8::bigint)
+     INSERT INTO marketplace_sellers AS s (user_id, status, token, token_key_id, token_hint, app_id, app_name, seller_id, checked_at, webhook_secret, webhook_secret_key_id)
      VALUES ($1::uuid, 'active', ($2::bytea[])[1], $3, $4, $5::float8::bigint, $6, $7::float8::bigint, now(), ($2::bytea[])[2], $8)
      ON CONFLICT (user_id) DO UPDATE
        SET status = 'active', status_reason = NULL, status_at = now(), token = excluded.token, token_key_id = excluded.token_key_id, token_hint = excluded.token_hint,
-           app_id = excluded.app_id, app_name = excluded.app_name, seller_id = coalesce(excluded.seller_id, s.seller_id), checked_at = now(), failures = 0, open_until = NULL, work_at = ${WORK_AT},
+           app_id = excluded.app_id, app_name = excluded.app_name, seller_id = coalesce(excluded.seller_id, s.seller_id), added_at = CASE WHEN excluded.seller_id <> s.seller_id THEN now() ELSE s.added_at END, checked_at = now(), failures = 0, open_until = NULL, work_at = ${WORK_AT},
            webhook_secret = coalesce(excluded.webhook_secret, s.webhook_secret), webhook_secret_key_id = coalesce(excluded.webhook_secret_key_id, s.webhook_secret_key_id)`,
     userId,
     byteaArray([sealed.bytes, webhookSecret?.bytes ?? null]),

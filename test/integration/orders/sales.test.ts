@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { linkListings, openToken } from '../../../src/marketplace/index.ts';
+import { addSeller, linkListings, openToken } from '../../../src/marketplace/index.ts';
 import { selectOrders } from '../../../src/orders/index.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { change, line, purchase, randomUuid } from '../../support/events.ts';
@@ -189,7 +189,6 @@ test.concurrent('orders from before the account was taken on are in the stock th
   const item: ListedItem = { user, sellerId: account.id, itemId, productId, now: () => world.simulator.control.product(productId) };
   await world.has(item, 4);
   const deps = { postgres: world.postgres, keyring: world.access.keyring, client: world.access.client };
-  const { addSeller } = await import('../../../src/marketplace/index.ts');
   await addSeller(deps, user, account.token, { otherAccount: false, who: 'test', reason: 'test' });
   await linkListings({ postgres: world.postgres, clock: systemClock, client: world.access.client }, { userId: user, token: await openToken(deps, user) }, { who: 'test', force: false });
   world.sell(item, 1);
@@ -197,6 +196,25 @@ test.concurrent('orders from before the account was taken on are in the stock th
   await world.polled({ user });
   expect(await world.sold(item)).toEqual([-1]);
   expect((await world.rows<{ counting: string }>('SELECT counting FROM remote_order_lines WHERE user_id = $1 ORDER BY line_id', user)).map(({ counting }) => counting)).toEqual(['before', 'sold']);
+});
+
+test.concurrent('another account instead: what that one had sold before is in the stock that is there, and what it sells from then on counts', async () => {
+  const { seller, item } = await one(5);
+  world.sell(item, 1);
+  await world.has(item, 4);
+  const { control } = world.simulator;
+  const account = control.addSeller();
+  const product = control.addProduct(account.id, { quantity: 6, userData: item.itemId });
+  const sell = (quantity: number): void => expect(control.sell({ sellerId: account.id, productId: product.id, quantity })).toMatchObject({ sold: true });
+  sell(2);
+  const deps = { postgres: world.postgres, keyring: world.access.keyring, client: world.access.client };
+  await addSeller(deps, seller.user, account.token, { otherAccount: true, who: 'test', reason: 'test' });
+  await world.polled(seller);
+  expect(await world.onHand(item)).toBe(4);
+  expect(await world.rows("SELECT counting FROM remote_order_lines WHERE user_id = $1 AND product_id = $2", seller.user, product.id)).toEqual([{ counting: 'before' }]);
+  sell(1);
+  await world.polled(seller);
+  expect(await world.onHand(item)).toBe(3);
 });
 
 test.concurrent('the last copy is sold on both sides within the same moment: one sale stands, and stock here and there is 0', async () => {
