@@ -9,7 +9,7 @@ import type { Encoder } from '../platform/kafka/index.ts';
 import { lockUsers, type Transaction } from '../platform/postgres/index.ts';
 import { endChunk, insertFindings, lockArrived, type ArrivedChunk } from './chunks.sql.ts';
 import type { SnapshotProduct } from './cut.ts';
-import { decide, type Decision } from './decide.ts';
+import { decide, type Decision, type State } from './decide.ts';
 import { settleOldLines, trustItems } from './items.sql.ts';
 import type { Cause, Counts, Finding, Kind } from './job.ts';
 import { statesOf } from './states.ts';
@@ -61,10 +61,10 @@ export async function applyChunk(tx: Transaction, chunk: PreparedChunk, context:
   await lockUsers(tx, [userId]);
   const arrived = await lockArrived(tx, chunkKey(record));
   if (arrived === undefined || arrived.userId !== userId) return undefined;
-  const ambiguous = new Set(arrived.ambiguous);
   // What an import has made of a product once is that product's, also where its listing was forgotten since: `created` would put the export's number over it, whatever is newer.
   const named = record.products.map((product) => ({ productId: product.id, named: readUserDataField(product.user_data_field).itemId ?? itemIdOf(userId, product.id) }));
   const states = await statesOf(tx, userId, named, arrived.exportedAt - context.settleMs);
+  const ambiguous = new Set([...arrived.ambiguous, ...severalOf(states)]);
   const decided = record.products.map((product, index): Decided => {
     const state = states[index];
     if (state === undefined) throw new Error(`${record.products.length} products were asked for, ${states.length} were answered`);
@@ -79,6 +79,18 @@ export async function applyChunk(tx: Transaction, chunk: PreparedChunk, context:
   await endChunk(tx, arrived, counts);
   faultPoint('bulk.after-write');
   return { counts, ...written };
+}
+
+/** Items that are more than one of these products: one that is tied to it, whose listing was thought to be gone, and another one that names it. */
+function severalOf(states: readonly State[]): string[] {
+  const once = new Set<string>();
+  const several: string[] = [];
+  for (const { itemId } of states) {
+    if (itemId === null) continue;
+    if (once.has(itemId)) several.push(itemId);
+    once.add(itemId);
+  }
+  return several;
 }
 
 /** What a new item is called: the same whenever it is asked. */

@@ -163,6 +163,18 @@ describe('adopt-remote', () => {
     });
   });
 
+  test('an item whose product came back while another one names it is left alone, and stops no other', async () => {
+    const seller = await bulk.stranger(5, 6);
+    await bulk.run(seller.user, 'adopt-remote');
+    const [item] = await world.rows<{ item_id: string }>('SELECT item_id FROM marketplace_listings WHERE user_id = $1 AND product_id = $2', seller.user, seller.products[0]!.id);
+    await world.rows('UPDATE marketplace_listings SET gone = true WHERE user_id = $1 AND item_id = $2', seller.user, item!.item_id);
+    world.simulator.control.addProduct(seller.sellerId, { quantity: 4, userData: item!.item_id });
+    world.simulator.control.addProduct(seller.sellerId, { quantity: 1 });
+    const job = await bulk.run(seller.user, 'adopt-remote');
+    expect(job).toMatchObject({ state: 'DONE', chunks: 1, parked: 0, same: 1, created: 1, left: 2 });
+    expect((await bulk.findings(job.jobId)).filter(({ kind }) => kind === 'left')).toMatchObject([{ cause: 'ambiguous', itemId: item!.item_id }, { cause: 'ambiguous', itemId: item!.item_id }]);
+  });
+
   test('a product two of which name one item is left alone, and told', async () => {
     const seller = await world.seller(2);
     const [item] = seller.items;
