@@ -85,8 +85,10 @@ async function run(context: CliContext, given: readonly string[], options: RunOp
       try {
         jobIds.push(await requestSync(postgres, userId, { mode, dryRun: options.dryRun === true, confirmShrink: options.confirmShrink === true, who: operator(), reason }));
       } catch (error) {
-        if (options.all !== true || !(error instanceof BrxError) || error.code !== 'BRX_REFUSED') throw error;
+        // Of several one that is refused keeps none from being asked for, or from being watched.
+        if ((users.length === 1 && options.all !== true) || !(error instanceof BrxError) || error.code !== 'BRX_REFUSED') throw error;
         out.note(`${userId} is left out: ${error.message}`);
+        if (options.all !== true) context.setExitCode(1);
       }
     }
     return options.wait ? watch(context, postgres, jobIds) : (await import('../bulk-sync/index.ts')).selectJobs(postgres.prisma, jobIds);
@@ -135,12 +137,14 @@ export function progressOf(jobs: readonly JobRow[], now: number): string {
   const begun = Math.min(...jobs.flatMap(({ applyingAt }) => (applyingAt === null ? [] : [applyingAt.getTime()])));
   const products = sum(({ created, adopted, linked, pushed, drifted, left, same }) => created + adopted + linked + pushed + drifted + left + same);
   const seconds = (now - begun) / 1_000;
+  // Nobody knows how much those will have that are not exported yet.
+  const allKnown = jobs.every((job) => job.chunks !== null || job.endedAt !== null);
   return [
     ...(jobs.length > 1 ? [`${formatCount(jobs.filter(({ endedAt }) => endedAt !== null).length)} of ${counted(jobs.length, 'seller')}`] : []),
     ...(exporting > 0 ? [`${jobs.length > 1 ? `${formatCount(exporting)} ` : ''}reading CardTrader’s export`] : []),
     ...(chunks > 0 ? [`chunks ${formatCount(over)} of ${formatCount(chunks)}${parked > 0 ? `, ${formatCount(parked)} parked` : ''}`] : []),
     ...(waiting > 0 ? [`${formatCount(waiting)} ${waiting === 1 ? 'waits' : 'wait'} for the ${jobs.find(({ waitsFor }) => waitsFor !== null)?.waitsFor}`] : []),
-    ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${counted(Math.round(products / seconds), 'product')}/s`, `${formatSeconds(((chunks - over) * seconds) / over)} left`] : []),
+    ...(next !== null ? [`parked ones are tried again in ${formatSeconds(Math.max(0, (next.getTime() - now) / 1_000))}`] : over > 0 && seconds > 0 ? [`${counted(Math.round(products / seconds), 'product')}/s`, ...(allKnown ? [`${formatSeconds(((chunks - over) * seconds) / over)} left`] : [])] : []),
   ].join(' · ') || 'waiting for a dispatcher';
 }
 

@@ -167,6 +167,9 @@ test('progress: sellers, chunks, rate, what is left', () => {
   expect(progressOf([job], 20_000)).toBe('chunks 2 of 4, 1 parked · 100 products/s · 10 s left');
   expect(progressOf([{ ...job, state: 'REQUESTED', applyingAt: null, chunks: null, done: 0, parked: 0 }], 20_000)).toBe('waiting for a dispatcher');
   expect(progressOf([job, { ...job, state: 'DONE', endedAt: new Date(1) }, { ...job, state: 'EXPORTING', chunks: null, done: 0, parked: 0 }], 20_000)).toContain('1 of 3 sellers · 1 reading');
+  // What is left is told once all of them have been exported.
+  expect(progressOf([job, { ...job, state: 'REQUESTED', applyingAt: null, chunks: null, done: 0, parked: 0 }], 20_000)).not.toContain('left');
+  expect(progressOf([job, { ...job, state: 'FAILED', applyingAt: null, chunks: null, done: 0, parked: 0, endedAt: new Date(1) }], 20_000)).toContain('left');
 });
 
 test('a parked chunk is tried again soon at first, then hourly, so often as is said', () => {

@@ -5,6 +5,7 @@ import { systemClock } from '../../../src/platform/clock.ts';
 import { createRegistry } from '../../../src/platform/kafka/index.ts';
 import { BULK, bulkWorld, type BulkWorld } from '../../support/bulk-world.ts';
 import { commandLine, type Ran } from '../../support/cli.ts';
+import { randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { until } from '../../support/wait.ts';
 
@@ -52,6 +53,15 @@ test('a shrunk export: exit 1, and what to do; confirmed: 0', async () => {
   const ran = await brx(['sync', seller.user]);
   expect([ran.exit, ran.stdout]).toEqual([1, expect.stringContaining('--confirm-shrink') as string]);
   expect((await brx(['sync', seller.user, '--confirm-shrink'])).exit).toBe(0);
+});
+
+test('several sellers, one of whom is refused: the others are asked for and watched, and the exit code says that it was not all', async () => {
+  const [first, last] = [await bulk.stranger(1), await bulk.stranger(2)];
+  const nobody = randomUuid();
+  const ran = await brx(['sync', first.user, nobody, last.user, '--mode', 'adopt-remote', '--json']);
+  expect([ran.exit, ran.stderr]).toEqual([1, expect.stringContaining(`${nobody} is left out: `) as string]);
+  expect(ran.stdout.trimEnd().split('\n').map((text) => (JSON.parse(text) as { userId: string; state: string }).userId)).toEqual([first.user, last.user]);
+  expect((await brx(['sync', nobody])).exit).toBe(4);
 });
 
 test('drift: shown once two reports agree, mended through the ledger, audited; what has changed since is left', async () => {
