@@ -6,6 +6,8 @@ import type { Claim } from './jobs.sql.ts';
 export interface ToSend {
   /** It was parked: what refused it may have passed. */
   readonly retried: boolean;
+  /** It was sent before, so long ago that it may have been lost. */
+  readonly lost: boolean;
   readonly chunk: number;
   readonly chunks: number;
   readonly eventId: string;
@@ -16,19 +18,19 @@ export interface ToSend {
 }
 
 /**
- * Marks chunks as sent, so that at most `window` are on their way, and answers them; those sent so long ago that they must have been lost are among
+ * Marks chunks as sent, so that at most `window` are on their way, and answers them; those sent so long ago that they may have been lost are among
  * them, and parked ones whose next try has come. What is delivered twice is known by its event id. Needs the user's lane.
  */
 export async function takeToSend(tx: Transaction, { jobId, owner, epoch }: Claim, { window, lostSeconds }: { window: number; lostSeconds: number }): Promise<ToSend[]> {
   return tx.$queryRawUnsafe(
     `WITH job AS (SELECT j.* FROM bulk_sync_jobs AS j WHERE j.job_id = $1::uuid AND j.lease_owner = $2::uuid AND j.lease_epoch = $3::int AND j.state = 'APPLYING' FOR UPDATE),
           room AS (SELECT greatest(0, $4::int - count(*)::int) AS n FROM bulk_sync_chunks WHERE job_id = $1::uuid AND state = 'SENT' AND sent_at > now() - make_interval(secs => $5::float8)),
-          next AS (SELECT c.job_id, c.chunk, c.state = 'PARKED' AS retried FROM bulk_sync_chunks AS c JOIN job ON job.job_id = c.job_id
+          next AS (SELECT c.job_id, c.chunk, c.state = 'PARKED' AS retried, c.state = 'SENT' AS lost FROM bulk_sync_chunks AS c JOIN job ON job.job_id = c.job_id
                     WHERE c.state = 'WAITING' OR (c.state = 'SENT' AND c.sent_at <= now() - make_interval(secs => $5::float8)) OR (c.state = 'PARKED' AND c.next_try_at <= now())
                     ORDER BY c.state = 'PARKED', c.chunk LIMIT (SELECT n FROM room)),
           sent AS (UPDATE bulk_sync_chunks AS c SET state = 'SENT', sent_at = now(), ended_at = NULL, next_try_at = NULL, retries = c.retries + next.retried::int
-                     FROM next WHERE c.job_id = next.job_id AND c.chunk = next.chunk RETURNING c.chunk, c.event_id, c.products, next.retried)
-     SELECT s.chunk, s.retried, job.chunks, s.event_id AS "eventId", job.user_id AS "userId", extract(epoch FROM job.exported_at)::float8 * 1000 AS "exportedAt", s.products FROM sent AS s CROSS JOIN job ORDER BY s.chunk`,
+                     FROM next WHERE c.job_id = next.job_id AND c.chunk = next.chunk RETURNING c.chunk, c.event_id, c.products, next.retried, next.lost)
+     SELECT s.chunk, s.retried, s.lost, job.chunks, s.event_id AS "eventId", job.user_id AS "userId", extract(epoch FROM job.exported_at)::float8 * 1000 AS "exportedAt", s.products FROM sent AS s CROSS JOIN job ORDER BY s.chunk`,
     jobId,
     owner,
     epoch,

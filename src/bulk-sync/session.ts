@@ -1,7 +1,7 @@
 import type { InventorySnapshotChunk } from '../contract/index.ts';
 import { askPatiently, openClaimed, readUserDataField, rejectToken, slowDown, type Access, type Caller, type Outcome, type RemoteProduct } from '../marketplace/index.ts';
 import { pollNow, selectPoll } from '../orders/index.ts';
-import { enqueue, userMessage } from '../outbox/index.ts';
+import { enqueue, selectUnpublished, userMessage } from '../outbox/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint } from '../platform/fault-points.ts';
 import { derivedUuid } from '../platform/ids.ts';
@@ -38,7 +38,7 @@ export interface SessionDeps {
 
 /** Chunks on their way at once: enough that whoever applies them does not wait, few enough that other sellers' records do not wait behind them. */
 const WINDOW = 6;
-/** A chunk that is not applied by then was lost, and is sent again; that it is, is known by its id. */
+/** A chunk that is not applied by then may have been lost, and is sent again unless it still waits to be published; applied twice it is known by its id. */
 const LOST_SECONDS = 600;
 const LOOK_MS = 100;
 const MOST_LOOK_MS = 250;
@@ -173,7 +173,10 @@ async function sendChunks(deps: SessionDeps, claim: Claim, job: ClaimedJob, sign
     await encoder.prepare();
     const sent = await deps.transaction(async (tx) => {
       await lockUsers(tx, [job.userId]);
-      const chunks = await takeToSend(tx, claim, { window: WINDOW, lostSeconds: LOST_SECONDS });
+      const taken = await takeToSend(tx, claim, { window: WINDOW, lostSeconds: LOST_SECONDS });
+      // While Kafka is away nothing is lost: a record that waits to be published is not put beside itself every ten minutes.
+      const waiting = await selectUnpublished(tx, job.userId, taken.filter(({ lost }) => lost).map(({ eventId }) => eventId));
+      const chunks = taken.filter(({ eventId }) => !waiting.has(eventId));
       await enqueue(tx, chunks.map((chunk) => userMessage(encoder, snapshots, 'InventorySnapshotChunk', recordOf(claim.jobId, chunk))));
       return chunks;
     });

@@ -1,6 +1,6 @@
 import { storeHeaders } from '../platform/kafka/index.ts';
 import { byteaArray, intArray, nameStatement, textArray, timestampArray, uuidArray, type Transaction } from '../platform/postgres/index.ts';
-import type { OutboxMessage } from './message.ts';
+import { shardOf, type OutboxMessage } from './message.ts';
 
 /*
  * `writer` is there for its side effect: it gives the transaction its xid, and the join makes that happen before the first id is
@@ -36,4 +36,11 @@ export async function enqueue(tx: Transaction, messages: readonly OutboxMessage[
     timestampArray(messages.map((message) => message.availableAt ?? null)),
   );
   if (written !== messages.length) throw new Error(`${messages.length} messages were to be enqueued, ${written} were`);
+}
+
+/** Which of these messages of a user are not published yet. Reads what waits in the user's shard. */
+export async function selectUnpublished(tx: Transaction, userId: string, eventIds: readonly string[]): Promise<ReadonlySet<string>> {
+  if (eventIds.length === 0) return new Set();
+  const rows = await tx.$queryRawUnsafe<{ eventId: string }[]>('SELECT event_id AS "eventId" FROM outbox WHERE shard = $1::smallint AND event_id = ANY ($2::uuid[])', shardOf(userId), uuidArray(eventIds));
+  return new Set(rows.map(({ eventId }) => eventId));
 }

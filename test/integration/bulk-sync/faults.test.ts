@@ -138,6 +138,30 @@ describe('chunks', () => {
     expect(kept.map(({ description }) => description)).toEqual([words[0], words[1], 'with\uFFFDNUL', 'half a pair \uFFFD']);
   });
 
+  test('while nothing is published a record waits once, however long; one that is gone is sent again', async () => {
+    const away = await createMarketplaceWorld({ env: { ...BULK, BRX_BULK_SYNC_ORDERS_PATIENCE_MS: '0' } });
+    try {
+      const here = bulkWorld(away);
+      await away.start(['dispatcher']);
+      const seller = await here.stranger(...many(12));
+      const jobId = await here.ask(seller.user, 'adopt-remote');
+      const waiting = () => away.rows<{ event_id: string }>('SELECT event_id FROM outbox WHERE topic = $1', away.topics.snapshots);
+      await until('all are on their way', async () => (await waiting()).length === 3);
+      const longAgo = async (): Promise<void> => {
+        await away.rows("UPDATE bulk_sync_chunks SET sent_at = now() - interval '11 minutes' WHERE job_id = $1", jobId);
+        await until('somebody has looked after them', async () => (await away.rows("SELECT FROM bulk_sync_chunks WHERE job_id = $1 AND sent_at < now() - interval '1 minute'", jobId)).length === 0);
+      };
+      await longAgo();
+      const records = await waiting();
+      expect(records).toHaveLength(3);
+      await away.rows('DELETE FROM outbox WHERE event_id = $1', records[0]!.event_id);
+      await longAgo();
+      expect((await waiting()).map(({ event_id: id }) => id).sort()).toEqual(records.map(({ event_id: id }) => id).sort());
+    } finally {
+      await away.close();
+    }
+  });
+
   test('records read again change nothing while their job goes on', async () => {
     const seller = await bulk.stranger(...many(12));
     await bulk.run(seller.user, 'adopt-remote');

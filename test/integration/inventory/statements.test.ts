@@ -225,6 +225,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   releaseJob: (tx) => bulkJobs.releaseJob(tx, claim, { inSeconds: 1, failed: true, said: null }),
   forgetJobs: (tx) => bulkJobs.forgetJobs(tx, event.user_id, 5),
   countBulkSync: (tx) => bulkJobs.countBulkSync(tx),
+  selectUnpublished: (tx) => outboxEnqueue.selectUnpublished(tx, event.user_id, [event.event_id]),
   takeToSend: (tx) => bulkChunks.takeToSend(tx, claim, { window: 2, lostSeconds: 1 }),
   countOpen: (tx) => bulkChunks.countOpen(tx, event.event_id),
   lockArrived: (tx) => bulkChunks.lockArrived(tx, arrived),
