@@ -62,7 +62,13 @@ function readPorts(environment: Environment, problems: string[]): StackPorts {
 function stackVariablesOfFile(given: Environment, root: string): Environment {
   const file = given['BRX_ENV_FILE'] ?? join(root, '.env');
   if (file === 'none' || !existsSync(file)) return {};
-  const values = parseEnv(readFileSync(file, 'utf8')) as Environment;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new BrxError('BRX_CONFIG', `the settings of ${file} cannot be read (${(error as NodeJS.ErrnoException).code ?? 'unknown error'})`, { cause: error, remedy: 'it must be a file of lines NAME=value; BRX_ENV_FILE names another one, or none' });
+  }
+  const values = parseEnv(text) as Environment;
   return Object.fromEntries(Object.entries(values).filter(([name]) => name === 'BRX_STACK' || name.startsWith('BRX_STACK_')));
 }
 

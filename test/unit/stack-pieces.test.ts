@@ -94,6 +94,12 @@ describe('a checkout in a folder with characters XML keeps for itself', () => {
   });
 });
 
+describe('a file of settings that is none', () => {
+  it('is told as what it is', () => {
+    expect(() => readSettings({ BRX_ENV_FILE: tmpdir() })).toThrow(expect.objectContaining({ code: 'BRX_CONFIG', message: `the settings of ${tmpdir()} cannot be read (EISDIR)` }) as Error);
+  });
+});
+
 describe('Docker engine', () => {
   it('is asked where DOCKER_HOST says, and otherwise where engines usually listen', () => {
     expect(engineTargets({ DOCKER_HOST: 'unix:///run/user/1/docker.sock', HOME: '/home/x' })).toEqual([{ socketPath: '/run/user/1/docker.sock' }]);
