@@ -7,7 +7,7 @@ import type { Metrics } from '../platform/metrics.ts';
 import { ACCESS, createGate, type Access } from './access.ts';
 import { Problem, toProblem } from './problems.ts';
 import type { Answer, Route } from './route.ts';
-import { readBody } from './webhooks.ts';
+import { Bodies } from './webhooks.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -24,6 +24,8 @@ export interface AppParts {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'httpSeconds'>;
   readonly routes: readonly Route[];
+  /** Of routes that take bytes. */
+  readonly bodies?: Bodies;
 }
 
 /** A request is headers and a few lines, but for webhooks, small and quick. */
@@ -37,7 +39,7 @@ const JSON_TYPE = 'application/json; charset=utf-8';
  * Fastify with these routes and nothing of its own: who may ask, how often and how much is decided before a body is read; every answer that is no
  * success is a problem. A route that does not say who may use it ends the start.
  */
-export async function createApp({ config, logger, metrics, routes }: AppParts): Promise<FastifyInstance> {
+export async function createApp({ config, logger, metrics, routes, bodies = new Bodies() }: AppParts): Promise<FastifyInstance> {
   const failed = (error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply => {
     const problem = toProblem(error);
     if (problem.status >= 500) logger.error({ err: problem.cause ?? error, path: request.routeOptions.url }, 'an answer over HTTP failed');
@@ -85,22 +87,22 @@ export async function createApp({ config, logger, metrics, routes }: AppParts): 
   });
   app.setErrorHandler(failed);
   app.setNotFoundHandler((request, reply) => failed(noRoute(routes, request), request, reply));
-  for (const route of routes) await app.register(async (scope) => addRoute(scope, route));
+  for (const route of routes) await app.register(async (scope) => addRoute(scope, route, bodies));
   return app;
 }
 
-async function addRoute(scope: FastifyInstance, route: Route): Promise<void> {
+async function addRoute(scope: FastifyInstance, route: Route, bodies: Bodies): Promise<void> {
   if (route.bytes !== undefined) {
     scope.removeAllContentTypeParsers();
-    scope.addContentTypeParser('*', (request: FastifyRequest) => readBody(request.raw));
+    scope.addContentTypeParser('*', (request: FastifyRequest) => bodies.read(request.raw));
   }
   scope.route({
     method: route.method,
     url: route.path.replaceAll(/\{(\w+)\}/g, ':$1'),
     config: { access: route.access, isLimited: route.isLimited },
     handler: async ({ params, query, body, isTrusted, headers: { signature, 'if-none-match': known } }, reply) => {
-      const answer = await route.handle({ params, query, body, isTrusted, signature: typeof signature === 'string' ? signature : undefined });
-      return send(reply, answer, known);
+      const answering = route.handle({ params, query, body, isTrusted, signature: typeof signature === 'string' ? signature : undefined });
+      return send(reply, await answering.finally(() => bodies.give(body)), known);
     },
   });
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Access } from '../../src/http/access.ts';
 import { createApp } from '../../src/http/app.ts';
+import { Bodies } from '../../src/http/webhooks.ts';
 import { report } from '../../src/http/index.ts';
 import { apiRoutes } from '../../src/http/routes/api.ts';
 import { consoleRoutes } from '../../src/http/routes/console.ts';
@@ -14,6 +15,7 @@ import { silentLogger } from '../../src/platform/log.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
 import type { Postgres, Readers } from '../../src/platform/postgres/index.ts';
 import { REST } from '../support/http.ts';
+import { until } from '../support/wait.ts';
 
 /** Protects: who may use which route. A route that is not in the table fails the test, whatever it says of itself. */
 const TABLE: Readonly<Record<string, Access>> = {
@@ -221,4 +223,27 @@ test('a webhook’s bytes come as they were sent, whatever it says they are; its
   taken.length = 0;
   await app.inject({ method: 'POST', url });
   expect(taken).toEqual([{ userId: USER, body: Buffer.alloc(0), signature: undefined }]);
+});
+
+test('bodies of strangers have room for so many bytes together; who finds none is told to come again', async () => {
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  let taken = 0;
+  const take = async (): Promise<{ status: number; word: string }> => {
+    taken += 1;
+    await answered;
+    return { status: 200, word: 'taken' };
+  };
+  const app = await createApp({ config: { host: '127.0.0.1', port: 0, token: undefined, rateLimit: 1 }, logger: silentLogger, metrics, routes: [webhookRoute(take)], bodies: new Bodies(100) });
+  apps.push(app);
+  const send = (bytes: number) => app.inject({ method: 'POST', url: `/webhooks/cardtrader/${USER}`, payload: 'x'.repeat(bytes) });
+  const [first, second] = [send(60), send(40)];
+  await until('both are taken', () => taken === 2);
+  const refused = await send(1);
+  expect([refused.statusCode, refused.headers['retry-after'], taken]).toEqual([503, '1', 2]);
+  answer();
+  expect([(await first).statusCode, (await second).statusCode]).toEqual([200, 200]);
+  expect((await send(100)).statusCode).toBe(200);
+  expect((await send(101)).statusCode).toBe(503);
+  expect((await send(100)).statusCode).toBe(200); // what was refused has left its room
 });
