@@ -99,6 +99,8 @@ export class PartitionConsumer<Result extends object> implements Service {
   readonly #heartbeatMs: number;
   readonly #gather: Gather<Result>;
   readonly #commits: Together<Offset, void>;
+  /** Commits under way of offsets without a record. */
+  readonly #passing = new Map<number, Promise<void>>();
   #chunkRecords: number;
   #restarts = 0;
   #crashedAt = 0;
@@ -217,6 +219,7 @@ export class PartitionConsumer<Result extends object> implements Service {
     if (!this.ownership.holds(topic, partition, epoch)) return;
     const next = to === batch.messages.length ? BigInt(batch.lastOffset()) + 1n : BigInt(last.offset) + 1n;
     payload.resolveOffset(last.offset);
+    await this.#passing.get(partition); // kafkajs does not wait for it, and if it is tried again it must not come behind ours
     await this.#commits.do({ payload, partition, offset: next.toString() });
     faultPoint(faults.offsetCommitted);
 
@@ -231,10 +234,16 @@ export class PartitionConsumer<Result extends object> implements Service {
    * A batch without a record: what a producer's transaction leaves behind, its marker, or all of it if it was aborted. kafkajs hands it to nobody and goes on behind it, which it
    * does only when all before it is done. The offset is committed here, or an idle partition would count as behind, and as stalled, until the next record.
    */
-  async #passed(topic: string, partition: number, next: bigint): Promise<void> {
+  #pass(topic: string, partition: number, next: bigint): void {
     if (this.#stopping || !this.ownership.owns(topic, partition)) return;
-    await this.#consumer.commitOffsets([{ topic, partition, offset: next.toString() }]);
     this.lag.done(topic, partition, next, undefined);
+    const committed = (this.#passing.get(partition) ?? Promise.resolve())
+      .then(() => this.#consumer.commitOffsets([{ topic, partition, offset: next.toString() }]))
+      .catch((error: unknown) => this.#deps.logger.debug({ error: messageOf(error), topic, partition }, 'offset not committed'))
+      .then(() => {
+        if (this.#passing.get(partition) === committed) this.#passing.delete(partition);
+      });
+    this.#passing.set(partition, committed);
   }
 
   /**
@@ -292,7 +301,7 @@ export class PartitionConsumer<Result extends object> implements Service {
     });
     this.#consumer.on(events.FETCH, () => this.progress.beat());
     this.#consumer.on(events.END_BATCH_PROCESS, ({ payload: { topic, partition, batchSize, firstOffset, lastOffset } }) => {
-      if (batchSize === 0 && (firstOffset as string | null) !== null) this.#passed(topic, partition, BigInt(lastOffset) + 1n).catch((error: unknown) => logger.debug({ error: messageOf(error), topic, partition }, 'offset not committed'));
+      if (batchSize === 0 && (firstOffset as string | null) !== null) this.#pass(topic, partition, BigInt(lastOffset) + 1n);
     });
     this.#consumer.on(events.CRASH, ({ payload: { error, restart } }) => {
       const now = clock.monotonic();
