@@ -261,7 +261,8 @@ test('retention has eaten the start: the plan says how much, and begins with wha
   const applied = await brx('apply', '--to-offset', '0', ...only, '--reason', 'as much as there is', '--yes');
   expect(applied).toMatchObject({ exit: 0, json: { offsets: { [partition]: [String(end), '10'] } } });
   worker = await world.start();
-  expect(await brx('watch', '--every', '1')).toMatchObject({ exit: 0, json: { over: true, progress: { of: end - 10 } } });
+  const { id } = applied.json as { id: string }; // by name: it may be over before it is looked for
+  expect(await brx('watch', String(id), '--every', '1')).toMatchObject({ exit: 0, json: { over: true, progress: { of: end - 10 } } });
   await stopped();
   expect(await businessHash(world.pool)).toBe(hash);
 });
