@@ -47,41 +47,39 @@ describe('metrics', () => {
   test('a service that says nothing takes the scrape three seconds, however many counts wait for it, and the rest is served', async () => {
     const clock = fakeClock();
     const metrics = createMetrics({ process: false, clock });
-    let asked = 0;
-    let answer: () => void = () => undefined;
-    const count = (gauge: typeof metrics.dlqDepth, value: number): void =>
+    const gauges = [metrics.dlqDepth, metrics.sagaStuck, metrics.driftItems, metrics.openCircuits, metrics.syncDue];
+    const names = ['brx_dlq_depth', 'brx_saga_stuck', 'brx_drift_items', 'brx_circuits_open', 'brx_listing_sync_due'];
+    const asked: (() => void)[] = [];
+    for (const gauge of gauges)
       metrics.countBeforeScrape({
         logger: silentLogger,
         what: 'not counted',
         read: async () => {
-          asked += 1;
-          await new Promise<void>((resolve) => (answer = resolve));
-          gauge.set(value);
+          await new Promise<void>((answer) => asked.push(answer));
+          gauge.set(7);
         },
         unknown: () => gauge.set(Number.NaN),
       });
-    count(metrics.dlqDepth, 7);
-    count(metrics.sagaStuck, 8);
     metrics.watchPool('postgres', () => ({ used: 8, idle: 0, max: 8, waiting: 5 }));
 
     for (const scrape of [1, 2, 3]) {
       const text = metrics.render();
       await clock.advance(3_000);
-      expect(await text).toContain('brx_dlq_depth Nan');
-      expect(await text).toContain('brx_saga_stuck Nan');
+      for (const name of names) expect(await text).toContain(`${name} Nan`);
       expect(await text).toContain('brx_pool_pending_requests{pool="postgres"} 5');
-      expect({ scrape, asked }).toEqual({ scrape, asked: 1 });
+      expect({ scrape, asked: asked.length }).toEqual({ scrape, asked: 3 }); // three at once, and none a second time while it has no answer
     }
 
-    answer();
-    await clock.advance(0);
+    const answerAll = async (): Promise<void> => {
+      for (const answer of asked.splice(0)) answer();
+      await clock.advance(0);
+    };
+    await answerAll();
     const text = metrics.render();
-    for (let n = 0; n < 2; n += 1) {
-      await clock.advance(1_000);
-      answer();
-    }
-    await clock.advance(0);
-    expect(await text).toMatch(/^brx_dlq_depth 7$[^]*^brx_saga_stuck 8$/m);
+    await clock.advance(1_000);
+    await answerAll();
+    await answerAll();
+    for (const name of names) expect(await text).toMatch(new RegExp(`^${name} 7$`, 'm'));
     expect(clock.sleeping).toBe(0);
   });
 
