@@ -33,7 +33,7 @@ export function readErrorBody(text: string): ErrorBody {
 }
 
 const MAX_NOTICES = 50;
-const MAX_DEPTH = 5;
+const MAX_DEPTH = 10;
 
 /**
  * Errors or warnings as a flat list. They come as `{}`, `[]`, `{field: [texts]}`, `{field: text}`, `{properties: {field: [texts]}}`, `[texts]`
@@ -41,13 +41,14 @@ const MAX_DEPTH = 5;
  */
 export function readNotices(value: unknown): Notice[] {
   const notices: Notice[] = [];
-  const walk = (inner: unknown, path: readonly string[]): void => {
-    if (notices.length >= MAX_NOTICES || path.length > MAX_DEPTH) return;
+  // Lists count as well: 64 KiB of brackets are deeper than the stack.
+  const walk = (inner: unknown, path: readonly string[], depth: number): void => {
+    if (notices.length >= MAX_NOTICES || depth > MAX_DEPTH) return;
     if (typeof inner === 'string') notices.push({ field: path.join('.'), message: inner });
-    else if (Array.isArray(inner)) for (const each of inner) walk(each, path);
-    else if (isObject(inner)) for (const [key, each] of Object.entries(inner)) walk(each, [...path, key]);
+    else if (Array.isArray(inner)) for (const each of inner) walk(each, path, depth + 1);
+    else if (isObject(inner)) for (const [key, each] of Object.entries(inner)) walk(each, [...path, key], depth + 1);
   };
-  walk(value, []);
+  walk(value, [], 0);
   return notices;
 }
 

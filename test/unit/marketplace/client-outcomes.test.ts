@@ -326,6 +326,12 @@ describe('a request is sent once', () => {
   });
 });
 
+test('lists in lists, deeper than a stack can go, are read no further than errors are nested', async () => {
+  const deep = `${'['.repeat(30_000)}"no"${']'.repeat(30_000)}`;
+  expect((await write(json(422, `{"errors":${deep}}`))).outcome).toMatchObject({ outcome: 'refused' });
+  expect((await write(json(200, `${OK.slice(0, -1)},"warnings":${deep}}`))).outcome).toMatchObject({ outcome: 'applied', body: { warnings: [] } });
+});
+
 describe('no secret leaves', () => {
   test('whatever the server echoes or the network says', async () => {
     const said: unknown[] = [];
