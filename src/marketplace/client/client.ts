@@ -12,6 +12,7 @@ import { read, readEntries, readList, type List, type Read } from './lenient.ts'
 import { OrderSchema, queryOf, type OrderQuery, type RemoteOrder } from './order.ts';
 import type { Outcome } from './outcome.ts';
 import { ProductSchema, readDeleted, readWritten, wireOf, type NewProduct, type ProductChange, type RemoteProduct, type Written } from './product.ts';
+import { plain, plainNotices } from './text.ts';
 import { isSendable } from './token.ts';
 import { createTransport } from './transport.ts';
 import { verdict } from './verdict.ts';
@@ -192,7 +193,10 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
     return outcome;
   }
 
-  const written = (productId?: number) => (body: unknown): Read<Written> => readWritten(body, productId);
+  const written = ({ token }: Caller, productId?: number) => (body: unknown): Read<Written> => {
+    const answer = readWritten(body, productId);
+    return answer.ok ? { ok: true, value: { ...answer.value, warnings: plainNotices(answer.value.warnings, token) } } : answer;
+  };
   const bulk = (endpoint: 'bulk_create' | 'bulk_update' | 'bulk_destroy', caller: Caller, products: readonly Record<string, unknown>[]): Promise<Outcome<{ job: string }>> => {
     if (products.length === 0 || products.length > MAX_BULK_ITEMS) throw new BrxError('BRX_INTERNAL', `${endpoint} of ${products.length} items: 1 to ${MAX_BULK_ITEMS} go into one call`);
     return call(endpoint, caller, { path: `/products/${endpoint}`, body: { products }, read: readAccepted });
@@ -223,10 +227,10 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
     },
 
     updateProduct: (caller: Caller, productId: number, change: ProductChange): Promise<Outcome<Written>> =>
-      call('product_update', caller, { path: `/products/${checkedId(productId)}`, body: wireOf(checked(change)), read: written(productId) }),
+      call('product_update', caller, { path: `/products/${checkedId(productId)}`, body: wireOf(checked(change)), read: written(caller, productId) }),
 
     /** Not idempotent: CardTrader adds the quantity to an equal product it finds. */
-    createProduct: (caller: Caller, product: NewProduct): Promise<Outcome<Written>> => call('product_create', caller, { path: '/products', body: wireOf(checked(product)), read: written() }),
+    createProduct: (caller: Caller, product: NewProduct): Promise<Outcome<Written>> => call('product_create', caller, { path: '/products', body: wireOf(checked(product)), read: written(caller) }),
 
     /** Whatever the quantity. */
     deleteProduct: (caller: Caller, productId: number): Promise<Outcome<{ warnings: readonly Notice[] }>> =>
@@ -240,7 +244,14 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
     /** One call a second. */
     job(caller: Caller, uuid: string): Promise<Outcome<Job>> {
       if (!JOB_UUID.test(uuid)) throw new BrxError('BRX_INTERNAL', 'not the id of a job');
-      return call('job', caller, { path: `/jobs/${uuid}`, read: (body) => read(JobSchema, body) });
+      const results = ({ results: given, ...job }: Job): Job => ({ ...job, results: given.map((result) => ({ ...result, result: plain(result.result, caller.token, 20), errors: plainNotices(result.errors, caller.token), warnings: plainNotices(result.warnings, caller.token) })) });
+      return call('job', caller, {
+        path: `/jobs/${uuid}`,
+        read: (body) => {
+          const answer = read(JobSchema, body);
+          return answer.ok ? { ok: true, value: results(answer.value) } : answer;
+        },
+      });
     },
 
     /** The seller's sales, a page of at most 100, newest first unless sorted otherwise. There is no total. */

@@ -1,3 +1,5 @@
+import type { Notice } from './error-body.ts';
+
 /** Text that came from outside or from an error, made fit for people: one line, short, and without the token. Pure. */
 export function plain(text: string, token: string, max = 300): string {
   const line = scrub(text, token)
@@ -5,6 +7,8 @@ export function plain(text: string, token: string, max = 300): string {
     .trim();
   return line.length > max ? `${line.slice(0, max - 1)}…` : line;
 }
+
+export const plainNotices = (notices: readonly Notice[], token: string): Notice[] => notices.map(({ field, message }) => ({ field: plain(field, token, 100), message: plain(message, token) }));
 
 /**
  * The token, each long part of it (a server may echo the signature alone) and whatever looks like one are taken out, before anything

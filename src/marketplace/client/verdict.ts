@@ -2,7 +2,7 @@ import type { Bucket } from '../buckets.ts';
 import { readErrorBody, type ErrorBody } from './error-body.ts';
 import type { Read } from './lenient.ts';
 import type { CallFacts, Outcome, Throttled, Unknown, UnknownReason } from './outcome.ts';
-import { plain } from './text.ts';
+import { plain, plainNotices } from './text.ts';
 import type { Exchange, Headers } from './transport.ts';
 
 /**
@@ -30,11 +30,12 @@ export interface Question<T> {
 export function verdict<T>(exchange: Exchange, question: Question<T>): Outcome<T> {
   if (exchange.kind === 'none') return withoutAnswer(exchange, question);
   const { status, headers } = exchange;
-  const facts: CallFacts = { status, requestId: headerOf(headers, 'x-request-id'), serverDate: dateOf(headers), durationMs: question.durationMs };
+  const idOf = (id: string | null): string | null => (id === null ? null : plain(id, question.token, 100));
+  const facts: CallFacts = { status, requestId: idOf(headerOf(headers, 'x-request-id')), serverDate: dateOf(headers), durationMs: question.durationMs };
   if (status < 300) return success(exchange, facts, question);
 
   const error = readErrorBody(Buffer.from(exchange.body).toString('utf8'));
-  const known = { ...facts, requestId: facts.requestId ?? error.requestId };
+  const known = { ...facts, requestId: facts.requestId ?? idOf(error.requestId) };
   const message = plain(error.message === '' ? `HTTP ${status}` : error.message, question.token);
   if (status < 400) return { outcome: 'unknown', reason: 'redirected', ...known, message: `HTTP ${status}: redirects are not followed` };
   if (status >= 500) return { outcome: 'unknown', reason: 'server_error', ...known, message };
@@ -48,7 +49,7 @@ function turnedAway<T>(status: number, { headers, error, message }: { headers: H
     ...facts,
     message,
     code: error.code === null ? null : plain(error.code, token, 60),
-    fields: error.fields.map((notice) => ({ field: plain(notice.field, token, 100), message: plain(notice.message, token) })),
+    fields: plainNotices(error.fields, token),
   });
   switch (status) {
     case 401:

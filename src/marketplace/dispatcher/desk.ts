@@ -47,6 +47,9 @@ export interface WholeStock {
   readonly whole: boolean;
 }
 
+/** Of a note, which may have what CardTrader said of an item. */
+const MOST_SAID = 500;
+
 /** The calls of one operation, for people. */
 export class Record {
   readonly #clock: Clock;
@@ -71,7 +74,7 @@ export class Record {
   }
 
   note(said: string): void {
-    this.evidence.push({ at: this.#clock.now(), call: 'note', outcome: 'note', said });
+    this.evidence.push({ at: this.#clock.now(), call: 'note', outcome: 'note', said: said.slice(0, MOST_SAID) });
   }
 }
 

@@ -345,6 +345,9 @@ describe('no secret leaves', () => {
       json(200, TOKEN),
       json(200, writtenAnswer({ quantity: TOKEN })),
       json(302, '', { location: `/?token=${TOKEN}` }),
+      json(422, { error: 'no' }, { 'x-request-id': parts[2] ?? '' }),
+      json(500, { error: 'no', request_id: TOKEN }),
+      json(200, { ...writtenAnswer(), warnings: { properties: { [TOKEN]: [`Bearer ${TOKEN}`] } } }),
     ];
     for (const answer of echoes) {
       const { outcome, client } = await write(answer);
