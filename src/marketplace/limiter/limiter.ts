@@ -274,8 +274,8 @@ export class RateLimiter {
     this.#change(comeBack(this.#heardAt, now, this.#windowMs));
     logger.info('the rate limit is counted by all processes together again');
     observer?.mode?.('shared');
-    // Other processes may already count in Redis, which does not know what was taken here: those sellers rest until that counts no more.
-    for (const { userId, agoMs } of this.#local.recent(now)) await shared.pause(userId, this.#windowMs - agoMs);
+    // Other processes may already count in Redis, which does not know what was taken here: those sellers rest until that counts no more, or their 429 is over.
+    for (const { userId, agoMs, pausedMs } of this.#local.recent(now)) await shared.pause(userId, Math.max(this.#windowMs - agoMs, pausedMs));
     this.#local.clear();
   }
 

@@ -59,11 +59,13 @@ export class LocalSource {
     return { full, limit: this.#limit(rule, state, now), used: state.window.used(now), pausedMs: pauseOf(state, now) };
   }
 
-  /** Sellers whose tokens may still count at CardTrader, each with how long ago the last one was taken. */
-  recent(now: number): { userId: string; agoMs: number }[] {
+  /** Sellers whose tokens may still count at CardTrader, each with how long ago the last one was taken, and those that are in a pause after a 429. */
+  recent(now: number): { userId: string; agoMs: number; pausedMs: number }[] {
     return [...this.#sellers].flatMap(([userId, buckets]) => {
-      const at = buckets.get('all')?.window.lastAt(now);
-      return at === undefined ? [] : [{ userId, agoMs: now - at }];
+      const all = buckets.get('all');
+      if (all === undefined) return [];
+      const [at = -Infinity, pausedMs] = [all.window.lastAt(now), pauseOf(all, now)];
+      return at === -Infinity && pausedMs === 0 ? [] : [{ userId, agoMs: now - at, pausedMs }];
     });
   }
 

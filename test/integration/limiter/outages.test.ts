@@ -4,6 +4,7 @@ import { startPrivateRedis, type PrivateService } from '../../../stack/index.ts'
 import { densest } from '../../support/densest.ts';
 import { firing, instance, LIMITS, type Instance } from '../../support/limiter.ts';
 import { observer } from '../../support/redis.ts';
+import { startTcpGate } from '../../support/tcp-gate.ts';
 import { processState, until } from '../../support/wait.ts';
 
 /**
@@ -90,6 +91,35 @@ test('away for long: silence, then a share; back: silence, then all of it; never
   for (const { told } of instances) expect(told).toEqual(['local', 'shared']);
 });
 
+/*
+ * The server runs on, keeps its data and knows of no reason for silence; what was taken without it is not in it. The one who served the seller alone comes back last, when another has
+ * found the server already and has taken the seller over.
+ */
+test('cut off from a server that runs on: who is back first waits for what others have taken by themselves', async () => {
+  const { hostname: host, port } = new URL(server.url);
+  const gates = [await startTcpGate({ host, port: Number(port) }), await startTcpGate({ host, port: Number(port) })] as const;
+  try {
+    const [first, last] = gates.map((gate) => instance(`redis://127.0.0.1:${gate.port}`, LONG)) as [Instance, Instance];
+    open.push(first, last);
+    await until('all are connected', () => [first, last].every(({ redis }) => redis.state === 'ready'));
+    for (const { limiter } of [first, last]) await limiter.take('w'); // the epoch is there
+    await Promise.all(gates.map((gate) => gate.shut()));
+    await until('both count by themselves', () => [first, last].every(({ limiter }) => limiter.source === 'local'));
+    const alone = firing([last], ['u']);
+    await until('its share is taken', () => alone.times.get('u')!.length >= LONG.requests / 2);
+    await gates[0].reopen();
+    await until('one is back', () => first.limiter.source === 'shared');
+    const together = firing([first], ['u']);
+    await gates[1].reopen();
+    await until('both are', () => last.limiter.source === 'shared');
+    await until('they go on', () => together.times.get('u')!.length >= LONG.requests / 4);
+    await Promise.all([alone.stop(), together.stop()]);
+    expect(densest([...alone.times.get('u')!, ...together.times.get('u')!], LONG.windowMs)).toBeLessThanOrEqual(LONG.requests);
+  } finally {
+    await Promise.all(gates.map((gate) => gate.close()));
+  }
+});
+
 test('frozen, connections open: as good as away', async () => {
   const instances = await start(2, LONG);
   const shots = firing(instances, ['u']);
@@ -167,12 +197,14 @@ test('what a process took by itself holds up its sellers in all others, when it 
   expect(await behind.hexists('rate_limit:{nobody}:state', 'paused')).toBe(0);
 });
 
-test('a 429 that comes while Redis goes away is not forgotten', async () => {
+test('a 429 that comes while Redis is away is not forgotten, nor when it is back', async () => {
   const [one] = await start(1);
   await one!.limiter.take('u');
   await server.kill();
-  await one!.limiter.throttled('u', { retryAfterMs: 5_000 });
+  await one!.limiter.throttled('u', { retryAfterMs: 120_000 });
   expect(one!.limiter.source).toBe('local');
   expect((await one!.limiter.inspect('u')).buckets.all).toMatchObject({ limit: 14, pausedMs: expect.any(Number) as number });
-  expect((await one!.limiter.inspect('u')).buckets.all.pausedMs).toBeGreaterThan(4_000);
+  expect((await one!.limiter.inspect('u')).buckets.all.pausedMs).toBeGreaterThan(60_000);
+  await server.start();
+  await until('all processes hear of it', async () => one!.limiter.source === 'shared' && (await one!.limiter.inspect('u')).buckets.all.pausedMs > 20_000);
 });
