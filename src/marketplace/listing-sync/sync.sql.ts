@@ -1,4 +1,4 @@
-import { intArray, nameStatement, storable, uuidArray, type Database, type Transaction } from '../../platform/postgres/index.ts';
+import { intArray, jsonText, nameStatement, storable, uuidArray, type Database, type Transaction } from '../../platform/postgres/index.ts';
 import type { Problem } from './wanted.ts';
 
 /* With nobody who has it on, as many users as there may be are not looked up at all. */
@@ -101,7 +101,7 @@ const CLEAR_PROBLEMS = nameStatement(`DELETE FROM marketplace_problems AS p USIN
 /** What CardTrader said of these items; null: nothing is wrong any more. */
 export async function writeProblems(tx: Transaction, found: readonly { userId: string; itemId: string; problem: Problem | null }[]): Promise<void> {
   const bad = found.flatMap(({ userId, itemId, problem }) => (problem === null ? [] : [{ user_id: userId, item_id: itemId, ...problem, said: storable(problem.said, 500) }]));
-  if (bad.length > 0) await tx.$executeRawUnsafe(WRITE_PROBLEMS, JSON.stringify(bad));
+  if (bad.length > 0) await tx.$executeRawUnsafe(WRITE_PROBLEMS, jsonText(bad));
   const good = found.filter(({ problem }) => problem === null);
   if (good.length > 0) await tx.$executeRawUnsafe(CLEAR_PROBLEMS, uuidArray(good.map(({ userId }) => userId)), uuidArray(good.map(({ itemId }) => itemId)));
 }

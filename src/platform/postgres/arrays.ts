@@ -84,6 +84,12 @@ export function textArray(values: readonly (string | null)[]): string {
   return `${out}}`;
 }
 
+/**
+ * JSON for `$n::jsonb`. PostgreSQL takes no U+0000 in it, and no half of a surrogate pair, which other people's JSON may have and a text that was cut may end with
+ * (22P05, 22P02: kind `data`). Both become U+FFFD.
+ */
+export const jsonText = (value: unknown): string => JSON.stringify(value).replaceAll(/(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g, '$1\uFFFD');
+
 /** Bytes, as PostgreSQL's hex form. For `$n::bytea[]`. */
 export function byteaArray(values: readonly (Uint8Array | null)[]): string {
   let out = '{';

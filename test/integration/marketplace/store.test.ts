@@ -140,6 +140,14 @@ describe('what is written', () => {
     expect((await pool.query<{ shard: number }>('SELECT shard FROM outbox')).rows).toEqual([{ shard: expect.toSatisfy((shard: number) => shard < RELAY_SHARDS) as number }]);
   });
 
+  test('words that were cut in the middle of a character are no reason to refuse a result', async () => {
+    const { id } = await ask();
+    await claim(ONE);
+    const [work] = await due();
+    await save(ONE, { results: [{ work: work!, result: APPLIED, evidence: [{ ...evidence[0]!, said: `${'x'.repeat(199)}\ud83c` }] }] });
+    expect(await stateOf(id)).toMatchObject({ state: 'APPLIED', evidence: 1 });
+  });
+
   test('evidence is bounded, newest last', async () => {
     const { id } = await ask();
     await claim(ONE);
