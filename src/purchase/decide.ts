@@ -112,6 +112,8 @@ function onCalls(saga: Saga, view: View): Fact | undefined {
 function onCompensating(saga: Saga, view: View): Fact | undefined {
   const stuck = view.operations.find(({ state, kind }) => state === 'NEEDS_OPERATOR' || (kind === 'RETURN' && state === 'REFUSED'));
   if (stuck !== undefined) return { fact: 'stuck', why: stuck.reason ?? 'unexplained' };
+  // Not carried out after all, and so far not sent again: nobody wants it any more. (Most are called off where that is found out: dispatcher/store.ts.)
+  if (view.operations.some(isUnsent)) return undo(saga, view, saga.reason ?? 'operator');
   const giveBack = toGiveBack(view.operations);
   if (giveBack.length > 0) return { fact: 'giving_back', giveBack };
   if (view.operations.some(({ state }) => state === 'PENDING' || state === 'SENT' || state === 'UNKNOWN')) return undefined;
@@ -126,13 +128,15 @@ function stands(saga: Saga, { operations }: View): boolean {
 
 /** Takes back what can be taken back at once; what was never sent is withdrawn. */
 function undo(saga: Saga, view: View, reason: PurchaseReason): Fact {
-  const withdraw = view.operations.filter(({ kind, state }) => kind === 'TAKE' && state === 'PENDING').map(({ id }) => id);
+  const withdraw = view.operations.filter(isUnsent).map(({ id }) => id);
   const giveBack = toGiveBack(view.operations);
   const out = view.operations.some(({ state }) => state === 'SENT' || state === 'UNKNOWN' || state === 'NEEDS_OPERATOR');
   // Nothing was ever asked of CardTrader: one step is enough.
   if (withdraw.length + giveBack.length === 0 && !out && (saga.state === 'RESERVED' || saga.state === 'CONFIRMED')) return { fact: 'compensated', reason };
   return { fact: 'compensating', reason, withdraw, giveBack };
 }
+
+const isUnsent = ({ kind, state }: Operation): boolean => kind === 'TAKE' && state === 'PENDING';
 
 /** TAKEs that took effect and have no RETURN yet. */
 function toGiveBack(operations: readonly Operation[]): string[] {

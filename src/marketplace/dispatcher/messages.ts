@@ -14,9 +14,9 @@ type RemoteStockRecord = (typeof REMOTE_STOCK_RECORDS)[number];
  * the operation, what became of it and the attempt, so that a result recorded twice tells the same. Pure.
  */
 export function messageOf(work: Work, result: Result, now: number, derive: (ms: number, name: string) => string): RemoteStockMessage | undefined {
-  const { purchaseId, userId, listing, kind, quantity, id, createdAt, attempts, state, traceparent } = work;
+  const { purchaseId, listing, kind, quantity, state, traceparent } = work;
   if (purchaseId === null) return undefined;
-  const identity = { event_id: derive(createdAt, `operation/${userId}/${id}/${result.to}/${attempts}`), purchase_id: purchaseId, user_id: userId, operation_id: id, item_id: listing.itemId };
+  const identity = identityOf(work, purchaseId, result.to, derive);
   const productId = result.listing?.productId ?? listing.productId;
   if (productId === 0) return undefined; // never listed, so there is nothing to name: the sale sees it when it looks again
   switch (result.to) {
@@ -32,3 +32,12 @@ export function messageOf(work: Work, result: Result, now: number, derive: (ms: 
       return undefined;
   }
 }
+
+/** What tells a sale that is being undone that an operation was not carried out, and will not be. Pure. */
+export function calledOffMessage(work: Work, now: number, derive: (ms: number, name: string) => string): RemoteStockMessage | undefined {
+  const { purchaseId, listing, traceparent } = work;
+  if (purchaseId === null || listing.productId === 0) return undefined;
+  return { traceparent, record: 'RemoteStockRefused', value: { ...identityOf(work, purchaseId, 'WITHDRAWN', derive), product_id: listing.productId, reason: 'withdrawn', occurred_at: now } };
+}
+
+const identityOf = ({ userId, id, createdAt, attempts, listing }: Work, purchaseId: string, to: string, derive: (ms: number, name: string) => string) => ({ event_id: derive(createdAt, `operation/${userId}/${id}/${to}/${attempts}`), purchase_id: purchaseId, user_id: userId, operation_id: id, item_id: listing.itemId });

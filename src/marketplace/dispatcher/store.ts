@@ -7,9 +7,9 @@ import { inTransaction, lockUsers, type DatabaseFailure, type Postgres, type Tra
 import { askSync, fingerprintOf, needOf, writeProblems } from '../listing-sync/index.ts';
 import type { Evidence } from '../operations/index.ts';
 import { claimOf, holdSellers, releaseSellers, type SellerState } from './leases.sql.ts';
-import { messageOf } from './messages.ts';
+import { calledOffMessage, messageOf } from './messages.ts';
 import type { Intent, Result, Work } from './work.ts';
-import { addLowers, dropNeedlessSyncs, dropSettledSyncs, keepEvidence, nameJobs, readDue, readSyncDue, writeIntents, writeListings, writeResults } from './work.sql.ts';
+import { addLowers, callOff, dropNeedlessSyncs, dropSettledSyncs, keepEvidence, nameJobs, readDue, readSyncDue, writeIntents, writeListings, writeResults } from './work.sql.ts';
 
 export interface StoreDeps {
   readonly postgres: Postgres;
@@ -72,6 +72,7 @@ async function write(tx: Transaction, deps: StoreDeps, requests: readonly Reques
   const recorded = await writeResults(tx, given);
   await keepEvidence(tx, results.filter(({ work }) => !recorded.has(work.id)).flatMap(({ work, evidence }) => (evidence.length === 0 ? [] : [{ id: work.id, evidence }])));
   const done = given.filter(({ work }) => recorded.has(work.id));
+  const calledOff = await callOff(tx, done.flatMap(({ work, result }) => (work.kind === 'TAKE' && result.to === 'PENDING' ? [work] : [])));
   await writeListings(tx, done.flatMap(({ work, result }) => (result.listing === null ? [] : [{ listing: result.listing, strange: result.listing.quantity - work.listing.quantity - result.own }])));
   await addLowers(tx, done.flatMap(({ work, result }) => (result.lower === 0 ? [] : [lowerOf(work, result)])));
   await nameJobs(tx, requests.flatMap(({ jobs }) => jobs));
@@ -79,7 +80,7 @@ async function write(tx: Transaction, deps: StoreDeps, requests: readonly Reques
   await dropSettledSyncs(tx, done.flatMap(({ work, result }) => (work.kind === 'SYNC' && result.againMs === null ? [work] : [])));
   await askSync(tx, done.flatMap(({ work, result }) => (mustLook(work, result) ? [work.listing] : [])));
   const now = clock.now();
-  const messages = done.flatMap(({ work, result }) => messageOf(work, result, now, derivedUuid) ?? []);
+  const messages = done.flatMap(({ work, result }) => (calledOff.has(work.id) ? calledOffMessage(work, now, derivedUuid) : messageOf(work, result, now, derivedUuid)) ?? []);
   await enqueue(tx, messages.map((message) => encoded(deps, message)));
 
   const active = requests.filter((request) => held.get(claimOf(request.seller))?.active === true);

@@ -262,6 +262,24 @@ export async function writeResults(tx: Transaction, results: readonly Recorded[]
   return new Set(written.map(({ id }) => id));
 }
 
+const CALL_OFF = nameStatement(
+  `UPDATE marketplace_operations AS o SET state = 'WITHDRAWN', due_at = NULL, settled_at = now()
+     FROM unnest($1::uuid[]) AS x (operation_id), purchase_sagas AS g
+    WHERE o.operation_id = x.operation_id AND o.kind = 'TAKE' AND o.state = 'PENDING' AND g.purchase_id = o.purchase_id AND g.user_id = o.user_id AND g.reason IS NOT NULL
+   RETURNING o.operation_id AS id`,
+  'call_off_takes',
+);
+
+/**
+ * TAKEs that turned out not to have been carried out, and whose sale is being undone by now, are called off: sent again they would take copies for nobody, and
+ * where every write fails the sale would never end. When the undoing began they could not be withdrawn, because they might have been sent. Answers which.
+ */
+export async function callOff(tx: Transaction, takes: readonly Work[]): Promise<Set<string>> {
+  if (takes.length === 0) return new Set();
+  const rows = await tx.$queryRawUnsafe<{ id: string }[]>(CALL_OFF, uuidArray(takes.map(({ id }) => id)));
+  return new Set(rows.map(({ id }) => id));
+}
+
 const KEEP_EVIDENCE = nameStatement(
   `UPDATE marketplace_operations AS o SET evidence = ${EVIDENCE('x.evidence')}
      FROM jsonb_to_recordset($1::jsonb) AS x (operation_id uuid, evidence jsonb) WHERE o.operation_id = x.operation_id`,

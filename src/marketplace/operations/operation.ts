@@ -9,7 +9,7 @@
  *              │  ▲                                │                           │ a read after the quarantine
  *              │  └──────── certainly not ─────────┼───────────────────────────┤
  *              │                                   ▼                           ▼
- *              ├──► WITHDRAWN (by its sale)     APPLIED, REFUSED        APPLIED, NEEDS_OPERATOR
+ *              ├──► WITHDRAWN (nobody wants it) APPLIED, REFUSED        APPLIED, NEEDS_OPERATOR
  *              └──► APPLIED, REFUSED (seen by reading, nothing sent)
  */
 export const OPERATION_STATES = ['PENDING', 'SENT', 'UNKNOWN', 'APPLIED', 'REFUSED', 'WITHDRAWN', 'NEEDS_OPERATOR'] as const;

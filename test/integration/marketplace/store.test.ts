@@ -32,7 +32,7 @@ afterAll(async () => {
   await database.drop();
 });
 beforeEach(async () => {
-  await pool.query('TRUNCATE marketplace_operations, marketplace_listings, marketplace_sellers, remote_order_polls, outbox');
+  await pool.query('TRUNCATE marketplace_operations, marketplace_listings, marketplace_sellers, remote_order_polls, outbox, purchase_sagas');
   user = randomUuid();
   await pool.query(`INSERT INTO marketplace_sellers (user_id, status, token, token_key_id, token_hint, work_at) VALUES ($1, 'active', '\\x00', 'k', '…', now())`, [user]);
 });
@@ -138,6 +138,19 @@ describe('what is written', () => {
     expect(again).toMatchObject({ recorded: [], enqueued: 0 });
     expect(await stateOf(id)).toMatchObject({ state: 'APPLIED', evidence: 2 });
     expect((await pool.query<{ shard: number }>('SELECT shard FROM outbox')).rows).toEqual([{ shard: expect.toSatisfy((shard: number) => shard < RELAY_SHARDS) as number }]);
+  });
+
+  test('a take that was not carried out is called off if its sale is being undone, and the sale is told', async () => {
+    const [{ id }, other] = [await ask(), await ask()];
+    await claim(ONE);
+    const works = await due();
+    await pool.query(
+      `INSERT INTO purchase_sagas (user_id, purchase_id, event_id, started_at, deadline_at, next_action_at, version, sold, state, reason, currency, lines)
+       SELECT user_id, purchase_id, gen_random_uuid(), now(), now(), now(), 1, false, CASE WHEN operation_id = $1 THEN 'COMPENSATING' ELSE 'RECONCILING' END, CASE WHEN operation_id = $1 THEN 'expired' END, 'EUR', '[]' FROM marketplace_operations`,
+      [id],
+    );
+    const [reply] = await save(ONE, { results: works.map((work) => ({ work, result: { ...APPLIED, to: 'PENDING' as const, againMs: 0 }, evidence: [] })) });
+    expect([(await stateOf(id))['state'], (await stateOf(other.id))['state'], reply?.enqueued]).toEqual(['WITHDRAWN', 'PENDING', 1]);
   });
 
   test('words that were cut in the middle of a character are no reason to refuse a result', async () => {

@@ -90,6 +90,19 @@ test.concurrent.each(READS)('the look for sales after a write %s: nothing is sai
   expect(world.simulator.control.repeated()).toEqual([]);
 });
 
+test.concurrent('every write of a product fails while it can be read: the sale ends at its deadline, and nothing is sent for it after that', async () => {
+  const seller = await world.seller(5);
+  world.simulator.control.inject({ kind: 'error_before_apply', times: 1_000, when: { sellerId: seller.sellerId, method: 'PUT' } });
+  const sale = { ...wants(seller, 2), expires_at: Date.now() + 6_000 };
+  await world.send(sale);
+  await world.reached(['RECONCILING'], sale);
+  await world.reached(['COMPENSATED'], sale);
+  expect((await world.outcomes()).get(sale.purchase_id)).toMatchObject([{ outcome: 'REJECTED', reason: 'expired' }]);
+  expect(await world.operations(sale.purchase_id)).toMatchObject([{ kind: 'TAKE', state: 'WITHDRAWN' }]);
+  expect(await stockOf(world, seller.user, seller.items[0]!.itemId)).toMatchObject({ on_hand: 5, held: 0 });
+  expect(seller.items[0]!.now()?.quantity).toBe(5);
+});
+
 test.concurrent('an export that was cut short does not make a product gone', async () => {
   const seller = await world.seller(5);
   world.simulator.control.inject({ kind: 'truncated_export', keep: 0, when: { sellerId: seller.sellerId } });

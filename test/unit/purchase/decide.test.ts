@@ -93,6 +93,7 @@ describe('on the way back', () => {
     ['something may still be applied: wait', [take(A, 'SENT'), take(B, 'REFUSED')], undefined],
     ['something is unknown: wait, and release nothing', [take(A, 'UNKNOWN'), take(B, 'REFUSED')], undefined],
     ['what was out was applied: given back', [take(A, 'APPLIED'), take(B, 'REFUSED')], { fact: 'giving_back', giveBack: [`take-${A}`] }],
+    ['what was out was not carried out, and is not sent again: called off', [take(A, 'PENDING'), take(B, 'APPLIED')], { fact: 'compensating', reason: 'expired', withdraw: [`take-${A}`], giveBack: [`take-${B}`] }],
     ['it is being given back: wait', [take(A, 'APPLIED'), giveBack(A, 'PENDING'), take(B, 'REFUSED')], undefined],
     ['giving back is unknown: wait', [take(A, 'APPLIED'), giveBack(A, 'UNKNOWN'), take(B, 'REFUSED')], undefined],
     ['all is given back: done', [take(A, 'APPLIED'), giveBack(A, 'APPLIED'), take(B, 'APPLIED'), giveBack(B, 'APPLIED')], { fact: 'compensated', reason: 'expired' }],
