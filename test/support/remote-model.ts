@@ -143,6 +143,8 @@ export class RemoteModel {
       named: () => Promise.reject(new Error('sales have no jobs')),
       wholeStock: () => Promise.reject(new Error('sales read one product')),
       withoutBulk: () => undefined,
+      mayZeroInJobs: () => true,
+      withoutZeroInJobs: () => undefined,
       mayGoOn: () => true,
     };
   }

@@ -87,7 +87,7 @@ function planUpdate(desk: Desk, record: Record, work: Work, { products, readAt }
   const next = freshPlan(desk, work, product);
   if (next.plan === 'stale') return again(LOOK_MS * 5);
   if (next.plan === 'same') return applied({ listing: seenAs(desk, work, product, readAt, next) });
-  if (next.plan !== 'write') return undefined;
+  if (next.plan !== 'write' || (next.target === 0 && !desk.mayZeroInJobs())) return undefined;
   const change = changeOf(work, next);
   const field = markUserDataField(product.userDataField, id, desk.dataFieldLength);
   const intent: Intent = { productId: product.id, readAt, before: next.before, target: next.target, marked: field !== null, siblings: null, eventId: stock?.eventId ?? null, bulk: true };
@@ -211,7 +211,7 @@ async function settleParts(desk: Desk, parts: readonly Part[], results: readonly
     const said = noticesText(result?.result === 'error' ? result.errors : (result?.warnings ?? []));
     const productId = result?.productId ?? part.intent.productId;
     record.note(`in its job: ${result?.result ?? 'no result'}${said === '' ? '' : `: ${said}`}`);
-    if (result === undefined || productId === null || (result.result !== 'ok' && result.result !== 'warning')) end(work, result?.result === 'error' ? failed(part, said) : unknown(0, { answered: true }));
+    if (result === undefined || productId === null || (result.result !== 'ok' && result.result !== 'warning')) end(work, result?.result === 'error' ? failed(desk, part, said) : unknown(0, { answered: true }));
     else done.push({ part, productId, listing: part.applied(productId, at), said: result.result === 'warning' ? said : '' });
   }
   const checked = done.filter(({ part }) => part.quantitySent && !part.creates);
@@ -243,9 +243,12 @@ function created(work: Work, intent: Intent, productId: number, listing: Listing
 }
 
 /** CardTrader refused this one of the job: certainly not done. */
-function failed({ work, detailsSent, creates, intent }: Part, said: string): Result {
+function failed(desk: Pick<Desk, 'withoutZeroInJobs'>, { work, detailsSent, creates, intent }: Part, said: string): Result {
   if (!creates && /not found/i.test(said)) return again(0); // one by one it is found to be gone
-  if (!creates && intent.target === 0) return again(0); // no quantity of 0: one by one it is deleted
+  if (!creates && intent.target === 0) {
+    desk.withoutZeroInJobs(); // or the next job would have it again, and so on for ever
+    return again(0);
+  }
   return creates || !detailsSent ? refused('refused', refusedProblem(work, said)) : again(0, refusedProblem(work, said));
 }
 

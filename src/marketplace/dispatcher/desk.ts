@@ -31,6 +31,9 @@ export interface Desk {
   wholeStock(since: number): Promise<Outcome<WholeStock>>;
   /** CardTrader does not take bulk calls of this seller, or not as they are: for a while each goes alone. */
   withoutBulk(): void;
+  /** Whether a job may set a quantity of 0; CardTrader may not take it, and then such an item goes alone, where its product is deleted instead. */
+  mayZeroInJobs(): boolean;
+  withoutZeroInJobs(): void;
   /** False: the lease is over, or the process stops. */
   mayGoOn(): boolean;
   /** How long to wait after an answer that was of no use, ms. */

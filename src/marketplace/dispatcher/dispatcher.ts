@@ -16,7 +16,7 @@ import { NOTHING, store, type Request, type StoreDeps } from './store.ts';
 import type { Work } from './work.ts';
 import { readDue } from './work.sql.ts';
 
-export interface DispatcherDeps extends Omit<SessionDeps, 'commit' | 'crowded' | 'onFatal'>, Omit<StoreDeps, 'onRetry'> {
+export interface DispatcherDeps extends Omit<SessionDeps, 'commit' | 'crowded' | 'onFatal' | 'seen'>, Omit<StoreDeps, 'onRetry'> {
   readonly keyring: Keyring;
   readonly observer: DispatcherObserver;
   /** Sellers worked for at once. */
@@ -38,6 +38,7 @@ export class Dispatcher implements Service {
   readonly name = 'dispatcher';
   readonly #deps: DispatcherDeps;
   readonly #sessions = new Map<string, Session>();
+  readonly #seen = { zeroInJobs: true };
   readonly #stop = new AbortController();
   readonly #wake: Wake;
   readonly #commits: Together<Session, void>;
@@ -113,7 +114,7 @@ export class Dispatcher implements Service {
   }
 
   #begin(seller: ClaimedSeller, token: string, claimedAt: number, due: readonly Work[]): void {
-    const session = new Session(seller, token, claimedAt, { ...this.#deps, commit: (committing) => this.#commits.do(committing), crowded: () => this.#sessions.size >= this.#deps.sellersAtOnce, onFatal: (error) => this.#fatal(error) });
+    const session = new Session(seller, token, claimedAt, { ...this.#deps, seen: this.#seen, commit: (committing) => this.#commits.do(committing), crowded: () => this.#sessions.size >= this.#deps.sellersAtOnce, onFatal: (error) => this.#fatal(error) });
     // One that has outlived its lease may still be waiting for answers: its claim is over, and it records nothing but evidence.
     this.#sessions.get(seller.userId)?.lose();
     this.#sessions.set(seller.userId, session);

@@ -32,6 +32,8 @@ export interface SessionDeps {
   readonly bulkItems: number;
   readonly jobsAtOnce: number;
   readonly jobPatienceMs: number;
+  /** What CardTrader was seen to do, whoever the seller is: whether a job may set a quantity of 0. */
+  readonly seen: { zeroInJobs: boolean };
   /** The session has something for the next transaction; resolves after it. Rejects with what cannot be mended by waiting. */
   readonly commit: (session: Session) => Promise<void>;
   /** Whether no other seller can be taken on while this one is worked for. */
@@ -257,6 +259,8 @@ export class Session {
       wholeStock: this.#wholeStock,
       mayGoOn: () => this.mayCall,
       withoutBulk: () => (this.#bulk = false),
+      mayZeroInJobs: () => this.#deps.seen.zeroInJobs,
+      withoutZeroInJobs: () => (this.#deps.seen.zeroInJobs = false),
       named: async (works, jobId) => {
         await Promise.all(
           works.map(

@@ -9,7 +9,7 @@ let world: MarketplaceWorld;
 let sync: SyncWorld;
 
 beforeAll(async () => {
-  world = await createMarketplaceWorld({ guesses: { jobPendingMs: 2_500 }, env: { BRX_DISPATCHER_JOB_PATIENCE_MS: '5000' } });
+  world = await createMarketplaceWorld({ guesses: { jobPendingMs: 2_500, quantityZero: 'refuse' }, env: { BRX_DISPATCHER_JOB_PATIENCE_MS: '5000' } });
   sync = syncWorld(world);
   await world.start(['ingest', 'saga', 'relay']);
 });
@@ -57,6 +57,15 @@ describe.sequential('many at once', () => {
     expect(shown(seller)).toEqual(wanted);
     expect(await sync.problem(seller.items[7]!)).toMatchObject({ kind: 'refused', said: expect.stringContaining('Chewed') as string });
     expect(await world.rows('SELECT FROM marketplace_problems WHERE user_id = $1', seller.user)).toHaveLength(1);
+  });
+
+  test('all copies of many are gone here, and CardTrader takes no quantity of 0: their products are deleted, after one job that was in vain', async () => {
+    const seller = await changed(() => ({ quantity: 0 }));
+    await using dispatcher = await started();
+    void dispatcher;
+    await sync.quiet();
+    expect(shown(seller)).toEqual(seller.items.map(() => undefined));
+    expect(calls(seller.sellerId, 'bulk_update')).toBe(1);
   });
 
   test.each(['response_lost', 'applied_late', 'error_after_apply', 'error_before_apply', 'reset_mid_body'] as const)('the answer to the bulk call is lost (%s): each is told by its marker, and takes effect once', async (kind) => {
