@@ -57,8 +57,8 @@ export async function syncMany(desk: Desk, works: readonly Work[], settle: Settl
     if (need === 'nothing') end(work, notAsked());
     else if (!stock.body.whole) alone.push(work);
     else if (need === 'create') {
-      // Two of the same card in the same state would become one product: the second one waits, and finds the first there.
-      const twin = work.stock === null ? work.id : fingerprintOf(work.stock);
+      // Two of the same card at the same price may become one product: the second one waits, and finds the first there.
+      const twin = work.stock === null ? work.id : `${work.stock.blueprintId}/${work.stock.priceCents}`;
       const found = twins.has(twin) ? again(LOOK_MS) : planCreate(desk, recordOf(work), work, stock.body);
       twins.add(twin);
       if ('send' in found) creates.push(found);
@@ -144,7 +144,7 @@ async function sendJob(desk: Desk, call: 'bulkUpdate' | 'bulkCreate', planned: r
   if (planned.length === 0) return;
   const may = await Promise.all(planned.map(({ work, intent }) => desk.intend(work, intent)));
   const parts = planned.filter((_, index) => may[index] === true);
-  for (const { work } of planned.filter((_, index) => may[index] !== true)) end(work, null);
+  for (const { work, creates } of planned.filter((_, index) => may[index] !== true)) end(work, creates ? again(LOOK_MS, { answered: null }) : null); // another product of the card is being listed
   if (parts.length === 0) return;
   faultPoint('sync.before-send');
   const caller = desk.caller();

@@ -6,6 +6,8 @@ import { readSiblings, type Desk, type Record } from './desk.ts';
 import { again, applied, patienceMs, reasonOf, refused, refusedProblem, stalled, unknown } from './results.ts';
 import { mismatch, type Intent, type Result, type Work } from './work.ts';
 
+const NOT_NOW_MS = 1_000;
+
 /**
  * An item is listed that has no product: copies go back to one that is not there any more, as it was, or it is put up for the first time.
  * Creating is not idempotent (cardtrader.md section 5), so what the card's products looked like before is written down with the
@@ -20,7 +22,7 @@ export async function createAnew(desk: Desk, record: Record, work: Work): Promis
   const found = lookBefore(desk, record, work, read.body.items, readAt);
   if (found !== null) return found;
   const { field, intent } = intentOf(desk, work, product, read.body.items, readAt);
-  if (!(await desk.intend(work, intent))) return null;
+  if (!(await desk.intend(work, intent))) return again(NOT_NOW_MS, { answered: null }); // another product of the card is being listed, or it was called off
   faultPoint('dispatcher.before-send');
   const answer = await desk.client.createProduct(desk.caller(id), withText(product, field));
   faultPoint('dispatcher.after-response');

@@ -169,19 +169,29 @@ const neverListed = (userId: string, itemId: string, at: number): Listing => ({
 });
 
 const WRITE_INTENTS = nameStatement(
-  `UPDATE marketplace_operations AS o
+  `WITH x AS MATERIALIZED (
+     SELECT g.*, row_number() OVER (PARTITION BY g.user_id, g.siblings IS NULL, g.blueprint_id, CASE WHEN g.siblings IS NULL OR g.bulk THEN g.operation_id END ORDER BY g.operation_id) AS place
+       FROM jsonb_to_recordset($1::jsonb) AS g (operation_id uuid, user_id uuid, epoch bigint, product_id bigint, read_at float8, before int, target int, marked boolean, siblings jsonb, blueprint_id bigint, seen uuid, bulk boolean)
+       JOIN marketplace_sellers AS s ON s.user_id = g.user_id AND s.lease_epoch = g.epoch AND s.lease_owner = $2::uuid),
+   being_listed AS MATERIALIZED (
+     SELECT c.user_id, c.blueprint_id FROM (SELECT DISTINCT user_id FROM x WHERE siblings IS NOT NULL) AS u
+       JOIN marketplace_operations AS c ON c.user_id = u.user_id AND c.state IN ('SENT', 'UNKNOWN') AND c.siblings IS NOT NULL)
+   UPDATE marketplace_operations AS o
       SET state = 'SENT', attempts = o.attempts + 1, sent_at = now(), due_at = now() + make_interval(secs => $3::float8), lease_epoch = x.epoch,
           product_id = coalesce(x.product_id, o.product_id), read_at = to_timestamp(x.read_at / 1000.0), before = x.before, target = x.target, marked = x.marked, siblings = x.siblings, blueprint_id = x.blueprint_id, job_id = CASE WHEN x.bulk THEN '' END
-     FROM jsonb_to_recordset($1::jsonb) AS x (operation_id uuid, user_id uuid, epoch bigint, product_id bigint, read_at float8, before int, target int, marked boolean, siblings jsonb, blueprint_id bigint, seen uuid, bulk boolean)
-     JOIN marketplace_sellers AS s ON s.user_id = x.user_id AND s.lease_epoch = x.epoch AND s.lease_owner = $2::uuid
+     FROM x
     WHERE o.operation_id = x.operation_id AND o.state = 'PENDING'
       AND (x.seen IS NULL OR EXISTS (SELECT FROM inventory_items AS i WHERE i.user_id = o.user_id AND i.item_id = o.item_id AND i.last_event_id = x.seen))
       AND NOT EXISTS (SELECT FROM marketplace_operations AS b WHERE o.kind = 'SYNC' AND b.user_id = o.user_id AND b.item_id = o.item_id AND b.state IN ('SENT', 'UNKNOWN'))
+      AND x.place = 1 AND NOT EXISTS (SELECT FROM being_listed AS c WHERE c.user_id = x.user_id AND c.blueprint_id = CASE WHEN x.siblings IS NOT NULL THEN x.blueprint_id END)
    RETURNING o.operation_id AS id, o.lease_epoch::float8 AS epoch`,
   'write_intents',
 );
 
-/** Writes down what is about to be sent; answers which operations may be, and under which claim. */
+/**
+ * Writes down what is about to be sent; answers which operations may be, and under which claim. Of a seller's card one product is listed at a time (those of one job are
+ * chosen so that none is like another): CardTrader adds what is equal to what is there, and whether it is there is seen only once the other's outcome is.
+ */
 export async function writeIntents(tx: Transaction, owner: string, quarantineMs: number, intents: readonly { work: Work; epoch: number; intent: Intent }[]): Promise<{ id: string; epoch: number }[]> {
   if (intents.length === 0) return [];
   const rows = intents.map(({ work, epoch, intent }) => ({ operation_id: work.id, user_id: work.userId, epoch, product_id: intent.productId, read_at: intent.readAt, before: intent.before, target: intent.target, marked: intent.marked, siblings: intent.siblings, blueprint_id: intent.blueprintId ?? null, seen: intent.eventId ?? null, bulk: intent.bulk ?? false }));

@@ -90,6 +90,18 @@ test('the same card in the same state at the same price is there already: not li
   expect(await sync.problem(second)).toMatchObject({ kind: 'would_merge' });
 });
 
+test('two of them at the same moment: one is listed, nothing is added to it, and the other is told', async () => {
+  const seller = await sync.seller();
+  await sync.set(seller.user, { listingSync: false });
+  const items = [await sync.unlisted(seller), await sync.unlisted(seller)];
+  await until('both are here', async () => (await world.rows('SELECT FROM inventory_items WHERE user_id = $1', seller.user)).length === 2);
+  await sync.set(seller.user, { listingSync: true }); // one transaction asks for both
+  await sync.quiet();
+  expect(world.simulator.control.products(seller.sellerId).map(({ quantity }) => quantity)).toEqual([2]);
+  expect(await world.rows('SELECT quantity FROM marketplace_listings WHERE user_id = $1', seller.user)).toEqual([{ quantity: 2 }]);
+  expect((await Promise.all(items.map((item) => sync.problem(item)))).filter((problem) => problem !== undefined)).toMatchObject([{ kind: 'would_merge' }]);
+});
+
 test('sold out there, heard of, and more come: listed anew', async () => {
   const seller = await sync.seller(1);
   const [item] = seller.items as [(typeof seller.items)[0]];

@@ -140,6 +140,23 @@ describe('what is written', () => {
     expect((await pool.query<{ shard: number }>('SELECT shard FROM outbox')).rows).toEqual([{ shard: expect.toSatisfy((shard: number) => shard < RELAY_SHARDS) as number }]);
   });
 
+  test('of a card one product is listed at a time: equal ones would become one', async () => {
+    const [first, second, other, waits] = [await ask(), await ask(), await ask(), await ask()];
+    await claim(ONE);
+    const works = await due();
+    const work = (id: string): Work => works.find((each) => each.id === id)!;
+    const lists = (blueprintId: number): Intent => ({ ...INTENT, productId: null, before: 0, siblings: [], blueprintId });
+    const [reply] = await save(ONE, { intents: [first, second, other].map(({ id }) => ({ work: work(id), intent: lists(id === other.id ? 8 : 7) })) });
+    const listed = [first.id, second.id].filter((id) => reply?.intended.has(id));
+    expect([listed.length, reply?.intended.has(other.id)]).toEqual([1, true]);
+    const later = [first.id, second.id].find((id) => !listed.includes(id))!;
+    const again = async (): Promise<boolean | undefined> => (await save(ONE, { intents: [{ work: work(later), intent: lists(7) }, { work: work(waits.id), intent: INTENT }] }))[0]?.intended.has(later);
+    expect(await again(), 'its outcome is open').toBe(false);
+    await save(ONE, { results: [{ work: work(listed[0]!), result: APPLIED, evidence: [] }] });
+    expect(await again(), 'it is known').toBe(true);
+    expect(await stateOf(waits.id)).toMatchObject({ state: 'SENT' });
+  });
+
   test('a take that was not carried out is called off if its sale is being undone, and the sale is told', async () => {
     const [{ id }, other] = [await ask(), await ask()];
     await claim(ONE);
