@@ -84,7 +84,7 @@ async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, sig
   observer.stepped(job, 'EXPORTING', null);
   const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: signal }, signal);
   if (outcome.outcome === 'refused' && outcome.reason === 'token_rejected') {
-    await deps.one(() => rejectToken(deps.postgres, userId, { who: 'brx-sync', reason: 'CardTrader answered 401 to an export: the token is revoked, or another one was made' }));
+    await deps.one(() => rejectToken(deps.postgres, job, { who: 'brx-sync', reason: 'CardTrader answered 401 to an export: the token is revoked, or another one was made' }));
     return fail('token_rejected', outcome.message);
   }
   if (outcome.outcome === 'refused') return fail('refused', outcome.message);

@@ -128,7 +128,7 @@ export class OrdersPoller implements Service {
     );
     if (result.problem === 'token_rejected') {
       observer.tokenUnusable(userId, result.said ?? '');
-      await this.#one(() => rejectToken(this.#deps.postgres, userId, { who: 'brx-sync', reason: 'CardTrader answered 401 to a look at the orders: the token is revoked, or another one was made' }));
+      await this.#one(() => rejectToken(this.#deps.postgres, seller, { who: 'brx-sync', reason: 'CardTrader answered 401 to a look at the orders: the token is revoked, or another one was made' }));
     }
     await this.#release(seller, result);
   }

@@ -1,4 +1,4 @@
-import { intArray, nameStatement, textArray, timestampArray, uuidArray, type Transaction } from '../../platform/postgres/index.ts';
+import { byteaArray, intArray, nameStatement, textArray, timestampArray, uuidArray, type Transaction } from '../../platform/postgres/index.ts';
 
 /** A seller whose operations this process carries out, until its lease is over. */
 export interface ClaimedSeller {
@@ -56,17 +56,17 @@ export interface SellerState {
   readonly failures: number;
   /** Milliseconds since 1970; null: the circuit is closed. */
   readonly openUntil: number | null;
-  /** Null: as it was. */
-  readonly tokenRejected: string | null;
+  /** CardTrader's 401, and the token it was for, sealed as it was claimed. Null: as it was. */
+  readonly tokenRejected: { readonly said: string; readonly token: Uint8Array } | null;
 }
 
 const HOLD_SELLERS = nameStatement(
   `UPDATE marketplace_sellers AS s
       SET lease_until = now() + make_interval(secs => $2::float8), failures = x.failures, open_until = x.open_until,
-          status = CASE WHEN x.rejected IS NULL OR s.status <> 'active' THEN s.status ELSE 'token_rejected' END,
-          status_reason = CASE WHEN x.rejected IS NULL OR s.status <> 'active' THEN s.status_reason ELSE x.rejected END,
-          status_at = CASE WHEN x.rejected IS NULL OR s.status <> 'active' THEN s.status_at ELSE now() END
-     FROM unnest($3::uuid[], $4::bigint[], $5::int[], $6::timestamptz[], $7::text[]) AS x (user_id, epoch, failures, open_until, rejected)
+          status = CASE WHEN s.status = 'active' AND s.token = x.rejected_token THEN 'token_rejected' ELSE s.status END,
+          status_reason = CASE WHEN s.status = 'active' AND s.token = x.rejected_token THEN x.rejected ELSE s.status_reason END,
+          status_at = CASE WHEN s.status = 'active' AND s.token = x.rejected_token THEN now() ELSE s.status_at END
+     FROM unnest($3::uuid[], $4::bigint[], $5::int[], $6::timestamptz[], $7::text[], $8::bytea[]) AS x (user_id, epoch, failures, open_until, rejected, rejected_token)
     WHERE s.user_id = x.user_id AND s.lease_epoch = x.epoch AND s.lease_owner = $1::uuid
    RETURNING s.user_id AS "userId", s.lease_epoch::float8 AS epoch, s.status = 'active' AS active`,
   'hold_sellers',
@@ -77,7 +77,8 @@ export const claimOf = ({ userId, epoch }: { readonly userId: string; readonly e
 
 /**
  * Locks the sellers that are still this owner's until the transaction ends, prolongs their leases and records how they are doing. Answers by claim;
- * a claim that is not in the answer is over, and nothing but evidence is recorded under it. `active`: may be worked for.
+ * a claim that is not in the answer is over, and nothing but evidence is recorded under it. `active`: may be worked for. A token is rejected only as long as it is the
+ * seller's: somebody may have added a new one, which is what kills the old one, while this session went on with it.
  */
 export async function holdSellers(tx: Transaction, owner: string, leaseSeconds: number, sellers: readonly SellerState[]): Promise<Map<string, { active: boolean }>> {
   const rows = await tx.$queryRawUnsafe<{ userId: string; epoch: number; active: boolean }[]>(
@@ -88,7 +89,8 @@ export async function holdSellers(tx: Transaction, owner: string, leaseSeconds: 
     intArray(sellers.map(({ epoch }) => epoch)),
     intArray(sellers.map(({ failures }) => failures)),
     timestampArray(sellers.map(({ openUntil }) => openUntil)),
-    textArray(sellers.map(({ tokenRejected }) => tokenRejected)),
+    textArray(sellers.map(({ tokenRejected }) => tokenRejected?.said ?? null)),
+    byteaArray(sellers.map(({ tokenRejected }) => tokenRejected?.token ?? null)),
   );
   return new Map(rows.map((row) => [claimOf(row), { active: row.active }]));
 }

@@ -44,6 +44,7 @@ export interface SessionDeps {
   readonly onFatal: (error: unknown) => void;
 }
 
+const TOKEN_REJECTED = 'CardTrader answered 401: the token is revoked, or another one was made';
 /** After so long a seller gives way to others, if as many are worked for as may be. */
 const TURN_MS = 10_000;
 /** While a job runs, what sales want meanwhile is looked for so often. */
@@ -62,6 +63,7 @@ export class Session {
   readonly ended: Promise<void>;
   readonly #deps: SessionDeps;
   readonly #token: string;
+  readonly #sealed: Uint8Array;
   readonly #orders: Desk['orders'];
   readonly #wholeStock: Desk['wholeStock'];
   readonly #job: Desk['job'];
@@ -70,7 +72,7 @@ export class Session {
   readonly #underWay = new Map<string, Work>();
   #leaseUntil: number;
   #circuit: Circuit;
-  #tokenRejected: string | null = null;
+  #tokenRejected = false;
   #lost = false;
   #bulk = true;
   /** Groups of SYNCs under way. */
@@ -87,6 +89,7 @@ export class Session {
     this.epoch = seller.epoch;
     this.#deps = deps;
     this.#token = token;
+    this.#sealed = seller.token;
     this.#begunAt = claimedAt;
     this.#leaseUntil = claimedAt + deps.leaseMs;
     this.#circuit = { failures: seller.failures, openUntil: null };
@@ -180,7 +183,7 @@ export class Session {
     for (const { result } of results) {
       if (result === null) continue;
       this.#circuit = afterAnswer(this.#circuit, result.answered, clock.now());
-      if (result.tokenRejected) this.#tokenRejected = 'CardTrader answered 401: the token is revoked, or another one was made';
+      if (result.tokenRejected) this.#tokenRejected = true;
     }
     if (wasOpen === null && this.#circuit.openUntil !== null) observer.circuitOpened(this.userId, this.#circuit.openUntil - clock.now());
     const going = [...this.#underWay.values()].filter(({ id }) => !results.some(({ work }) => work.id === id));
@@ -190,7 +193,7 @@ export class Session {
     const most = resting ? 0 : probing ? 1 : operationsAtOnce;
     const syncs = resting || this.#groups >= jobsAtOnce ? 0 : probing ? Number(going.length === 0) : this.#bulk ? bulkItems : FEW;
     return {
-      seller: { userId: this.userId, epoch: this.epoch, failures: this.#circuit.failures, openUntil: this.#circuit.openUntil, tokenRejected: this.#tokenRejected },
+      seller: { userId: this.userId, epoch: this.epoch, failures: this.#circuit.failures, openUntil: this.#circuit.openUntil, tokenRejected: this.#tokenRejected ? { said: TOKEN_REJECTED, token: this.#sealed } : null },
       intents,
       results,
       jobs,
@@ -210,7 +213,7 @@ export class Session {
     else this.lose();
     for (const { work } of results) this.#underWay.delete(work.id);
     for (const { work, result } of reply.recorded) observer.settled(work, result);
-    if (this.#tokenRejected !== null && reply.held) observer.tokenRejected(this.userId);
+    if (this.#tokenRejected && reply.held && !reply.active) observer.tokenRejected(this.userId);
     if (reply.enqueued > 0) onEnqueued();
     for (const { work, settle } of intents) settle(reply.held && reply.intended.has(work.id));
     for (const { stored } of jobs) stored();

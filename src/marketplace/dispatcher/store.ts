@@ -41,6 +41,8 @@ export interface Request {
 export interface Reply {
   /** False: the claim is over. */
   readonly held: boolean;
+  /** False: the seller is paused, or the token is rejected. */
+  readonly active: boolean;
   /** Operations whose intent is written: these may be sent. */
   readonly intended: ReadonlySet<string>;
   /** Results that took effect. */
@@ -51,7 +53,7 @@ export interface Reply {
   readonly enqueued: number;
 }
 
-export const NOTHING: Reply = { held: false, intended: new Set(), recorded: [], next: [], syncs: [], released: false, enqueued: 0 };
+export const NOTHING: Reply = { held: false, active: false, intended: new Set(), recorded: [], next: [], syncs: [], released: false, enqueued: 0 };
 
 /** One transaction for the sessions of any number of sellers: lock lanes → hold sellers → intents, results → what is next, or release. */
 export async function store(deps: StoreDeps, requests: readonly Request[]): Promise<Reply[]> {
@@ -94,6 +96,7 @@ async function write(tx: Transaction, deps: StoreDeps, requests: readonly Reques
 
   return requests.map((request) => ({
     held: isHeld(request),
+    active: active.includes(request),
     intended: new Set(intended.filter(({ epoch }) => epoch === request.seller.epoch).map(({ id }) => id)),
     recorded: done.filter(({ work }) => request.results.some((own) => own.work === work)),
     next: nextOf.get(request) ?? [],

@@ -62,7 +62,8 @@ export async function checkSeller({ postgres, keyring, client }: AccountDeps, us
     const before = mustBe(await selectSeller(tx, userId), userId);
     if (works) await markChecked(tx, userId, sealedSecret(keyring, userId, outcome.body));
     if (works && before.status === 'token_rejected') await changeStatus(tx, before, 'active', 'the token works again', by);
-    if (!works && before.status === 'active') await changeStatus(tx, before, 'token_rejected', 'CardTrader answered 401 to a check', by);
+    const now = await selectToken(tx, userId);
+    if (!works && before.status === 'active' && now !== undefined && Buffer.compare(now.bytes, sealed.bytes) === 0) await changeStatus(tx, before, 'token_rejected', 'CardTrader answered 401 to a check', by);
     return mustBe(await selectSeller(tx, userId), userId);
   });
   return { seller, works, said: works ? `CardTrader knows it as ${accountWords(outcome.body)}` : 'CardTrader answered 401: the token is revoked, or another one was made' };
@@ -141,12 +142,16 @@ const contextOf = (secret: SecretName, userId: string): string => (secret === 't
 
 const sealedSecret = (keyring: Keyring, userId: string, { sharedSecret }: RemoteApp): Sealed | null => (sharedSecret === null || sharedSecret === '' ? null : keyring.seal(sharedSecret, webhookContext(userId)));
 
-/** CardTrader has answered 401 to a call in the seller's name: nothing more is called until there is another token. */
-export async function rejectToken(postgres: Postgres, userId: string, by: By): Promise<void> {
+/**
+ * CardTrader has answered 401 to a call in the seller's name: nothing more is called until there is another token. `token`: as it was sealed when it was called with; where
+ * another one has been added since, that one is good.
+ */
+export async function rejectToken(postgres: Postgres, { userId, token }: { readonly userId: string; readonly token: Uint8Array }, by: By): Promise<void> {
   await inTransaction(postgres, async (tx) => {
     await lockUsers(tx, [userId]);
     const before = await selectSeller(tx, userId);
-    if (before?.status === 'active') await changeStatus(tx, before, 'token_rejected', by.reason, by);
+    const sealed = await selectToken(tx, userId);
+    if (before?.status === 'active' && sealed !== undefined && Buffer.compare(sealed.bytes, token) === 0) await changeStatus(tx, before, 'token_rejected', by.reason, by);
   });
 }
 

@@ -238,11 +238,19 @@ describe('what is next', () => {
     expect((await pool.query('SELECT work_at, lease_owner FROM marketplace_sellers')).rows).toEqual([{ work_at: null, lease_owner: null }]);
   });
 
+  test('a token that was rejected after another one had been added: that one is good', async () => {
+    await ask();
+    await claim(ONE);
+    await pool.query("UPDATE marketplace_sellers SET token = '\\x01'");
+    const [reply] = await save(ONE, { seller: seller(1, { tokenRejected: { said: '401', token: new Uint8Array(1) } }) });
+    expect([reply?.active, (await pool.query('SELECT status FROM marketplace_sellers')).rows]).toEqual([true, [{ status: 'active' }]]);
+  });
+
   test('a token that was rejected: nothing more is begun, and the seller rests', async () => {
     const [first] = [await ask(), await ask()];
     await claim(ONE);
     const [work] = await due();
-    const [reply] = await save(ONE, { seller: seller(1, { tokenRejected: '401' }), results: [{ work: work!, result: { ...APPLIED, to: 'PENDING', againMs: 0, tokenRejected: true }, evidence: [] }], next: { slots: 4, syncs: 0, busyItems: [] }, release: true });
+    const [reply] = await save(ONE, { seller: seller(1, { tokenRejected: { said: '401', token: new Uint8Array(1) } }), results: [{ work: work!, result: { ...APPLIED, to: 'PENDING', againMs: 0, tokenRejected: true }, evidence: [] }], next: { slots: 4, syncs: 0, busyItems: [] }, release: true });
     expect(reply).toMatchObject({ next: [], released: true });
     expect(await stateOf(first.id)).toMatchObject({ state: 'PENDING' });
     expect((await pool.query('SELECT status, status_reason FROM marketplace_sellers')).rows).toEqual([{ status: 'token_rejected', status_reason: '401' }]);
