@@ -70,7 +70,7 @@ const READ_DUE = nameStatement(
    SELECT k.n::int AS n, ${ABOUT}
      FROM unnest($1::uuid[], $2::int[]) WITH ORDINALITY AS k (user_id, slots, n)
     CROSS JOIN LATERAL (
-      SELECT head.*, row_number() OVER (ORDER BY (head.kind = 'LOWER') DESC, head.seq) AS place
+      SELECT head.*, row_number() OVER (ORDER BY (head.kind = 'LOWER' AND head.due_at = head.created_at) DESC, head.due_at, head.seq) AS place
         FROM (SELECT DISTINCT ON (o.item_id) o.*
                 FROM marketplace_operations AS o
                WHERE o.user_id = k.user_id AND o.due_at IS NOT NULL AND NOT (o.kind = 'SYNC' AND o.state = 'PENDING')
@@ -92,8 +92,9 @@ export interface Asking {
 }
 
 /**
- * What is to be done next for sales, for each of these sellers at most `slots`, oldest first: of each item the first outstanding operation, if
- * it is due and nobody is at work on the item. A SYNC that only waits holds up no sale. Same order as asked.
+ * What is to be done next for sales, for each of these sellers at most `slots`: of each item the first outstanding operation, if it is due and nobody is at
+ * work on the item. A LOWER nobody has tried yet comes first, then what has been due longest: one that fails again and again goes to the end of the line each time,
+ * and so is not the only one that is ever tried while the circuit lets one through. A SYNC that only waits holds up no sale. Same order as asked.
  */
 export async function readDue(tx: Transaction, sellers: readonly Asking[]): Promise<Work[][]> {
   if (sellers.length === 0) return [];

@@ -204,6 +204,15 @@ describe('what is next', () => {
     expect((await due()).map(({ id }) => id)).toEqual([behind.id, second.id, third.id]);
   });
 
+  test('one that fails again and again is not the only one that is tried while the circuit lets one through', async () => {
+    const [failing, other] = [await ask(), await ask()];
+    const lower = await ask({ kind: 'LOWER' });
+    expect((await due(1)).map(({ id }) => id), 'a correction at first').toEqual([lower.id]);
+    await pool.query("UPDATE marketplace_operations SET created_at = now() - interval '1 minute', due_at = now() - interval '1 minute' WHERE operation_id = $1", [other.id]);
+    await pool.query("UPDATE marketplace_operations SET created_at = now() - interval '1 hour', due_at = now() - interval '1 second' WHERE operation_id = ANY ($1)", [[failing.id, lower.id]]);
+    expect((await due(1)).map(({ id }) => id)).toEqual([other.id]);
+  });
+
   test('a correction comes before whatever else is wanted of the item', async () => {
     const take = await ask();
     const lower = await ask({ item: take.item, kind: 'LOWER' });
