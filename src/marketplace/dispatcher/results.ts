@@ -32,7 +32,7 @@ const PATIENCE_MS: Readonly<globalThis.Record<ThrottledReason, number>> = { rate
 export const patienceMs = ({ reason }: Throttled): number => PATIENCE_MS[reason];
 
 /** A read that came to nothing: the operation stays what it was. */
-export function stalled({ state }: Pick<Work, 'state'>, outcome: Refused | Throttled | Unknown, backoffMs: number): Result {
+export function stalled({ state, kind }: Pick<Work, 'state' | 'kind'>, outcome: Refused | Throttled | Unknown, backoffMs: number): Result {
   const stay = state === 'PENDING' ? again : unknown;
   switch (outcome.outcome) {
     case 'throttled':
@@ -41,7 +41,8 @@ export function stalled({ state }: Pick<Work, 'state'>, outcome: Refused | Throt
       return stay(backoffMs, { answered: false });
     case 'refused':
       if (outcome.reason === 'token_rejected') return stay(0, { answered: true, tokenRejected: true });
-      if (state !== 'PENDING') return stay(Math.max(backoffMs, 30_000), { answered: true });
+      // Whoever asked for a LOWER or a SYNC will not ask again: given up, it would leave copies for sale that are not there.
+      if (state !== 'PENDING' || kind === 'LOWER' || kind === 'SYNC') return stay(Math.max(backoffMs, 30_000), { answered: true });
       return refused(reasonOf(outcome));
   }
 }

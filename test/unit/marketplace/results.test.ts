@@ -27,6 +27,7 @@ describe('a read that came to nothing: the operation stays what it was', () => {
   test.each([['forbidden', 'forbidden'], ['validation', 'refused'], ['not_found', 'refused'], ['other', 'refused']] as const)('refused (%s): ends what was never sent, and nothing that may have been', (reason, told) => {
     expect(stalled(work(), refusal(reason), BACKOFF)).toMatchObject({ to: 'REFUSED', reason: told, againMs: null });
     expect(stalled(open, refusal(reason), BACKOFF)).toMatchObject({ to: 'UNKNOWN', reason: null, againMs: 30_000 });
+    for (const kind of ['LOWER', 'SYNC'] as const) expect(stalled(work({ kind, purchaseId: null }), refusal(reason), BACKOFF), 'nobody asks for it again').toMatchObject({ to: 'PENDING', againMs: 30_000 });
   });
 });
 
