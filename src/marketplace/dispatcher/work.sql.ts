@@ -211,7 +211,8 @@ const EVIDENCE = (given: string): string => `jsonb_path_query_array(o.evidence |
 
 const DROP_YOUNGER = nameStatement(
   `DELETE FROM marketplace_operations AS o USING unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS x (user_id, item_id, operation_id)
-    WHERE o.user_id = x.user_id AND o.item_id = x.item_id AND o.kind = 'SYNC' AND o.state = 'PENDING' AND o.operation_id <> x.operation_id`,
+    WHERE o.user_id = x.user_id AND o.item_id = x.item_id AND o.kind = 'SYNC' AND o.state = 'PENDING' AND o.operation_id <> x.operation_id
+      AND EXISTS (SELECT FROM marketplace_operations AS mine WHERE mine.operation_id = x.operation_id AND mine.state IN ('PENDING', 'SENT', 'UNKNOWN'))`,
   'drop_younger_syncs',
 );
 
@@ -258,7 +259,7 @@ const WRITE_RESULTS = nameStatement(
   'write_results',
 );
 
-/** A SYNC that waits again takes the place of the one that was asked for meanwhile: one waits an item. */
+/** A SYNC that waits again takes the place of the one that was asked for meanwhile: one waits an item. One that was forgotten meanwhile takes nobody's place. */
 async function yieldToOlder(tx: Transaction, results: readonly Recorded[]): Promise<void> {
   const back = results.filter(({ work, result }) => work.kind === 'SYNC' && result.to === 'PENDING');
   if (back.length > 0) await tx.$executeRawUnsafe(DROP_YOUNGER, uuidArray(back.map(({ work }) => work.userId)), uuidArray(back.map(({ work }) => work.listing.itemId)), uuidArray(back.map(({ work }) => work.id)));

@@ -170,6 +170,19 @@ describe('what is written', () => {
     expect([(await stateOf(id))['state'], (await stateOf(other.id))['state'], reply?.enqueued]).toEqual(['WITHDRAWN', 'PENDING', 1]);
   });
 
+  test('a SYNC that was forgotten meanwhile takes no other one’s place', async () => {
+    const item = randomUuid();
+    await pool.query('UPDATE marketplace_sellers SET listing_sync = true');
+    await pool.query("INSERT INTO inventory_items (user_id, item_id, last_event_id, on_hand, blueprint_id, price_cents, currency) VALUES ($1, $2, $3, 5, 7, 100, 'EUR')", [user, item, randomUuid()]);
+    await pool.query("INSERT INTO marketplace_operations (operation_id, user_id, item_id, due_at, quantity, kind, state) VALUES ($1, $2, $3, now(), 0, 'SYNC', 'PENDING')", [randomUuid(), user, item]);
+    await claim(ONE);
+    const [reply] = await save(ONE, { next: { slots: 0, syncs: 5, busyItems: [] } });
+    const [work] = reply?.syncs ?? [];
+    await pool.query('UPDATE marketplace_operations SET operation_id = gen_random_uuid()'); // listing sync was turned off, and on again
+    await save(ONE, { results: [{ work: work!, result: { ...APPLIED, to: 'PENDING', againMs: 0 }, evidence: [] }] });
+    expect((await pool.query('SELECT FROM marketplace_operations')).rowCount).toBe(1);
+  });
+
   test('words that were cut in the middle of a character are no reason to refuse a result', async () => {
     const { id } = await ask();
     await claim(ONE);
