@@ -107,5 +107,6 @@ export async function readSiblings(desk: Desk, record: Record, blueprintId: numb
 export async function readOrders(desk: Desk, record: Record, since: number): Promise<Outcome<List<RemoteOrder>>> {
   const outcome = await desk.orders(since);
   record.call('orders', outcome);
+  if (outcome.outcome === 'applied' && outcome.body.unread.length > 0) record.note(`${outcome.body.unread.length} of the orders could not be read: a sale among them is not seen`);
   return outcome;
 }
