@@ -67,6 +67,7 @@ try {
     owner: randomUUID(),
     leaseMs: config.dispatcher.leaseMs,
     quarantineMs: config.dispatcher.quarantineMs,
+    writeTimeoutMs: config.marketplace.writeTimeoutMs,
     sellersAtOnce: 4,
     operationsAtOnce: config.dispatcher.operations,
     bulkItems: BULK_ITEMS,

@@ -65,7 +65,7 @@ export interface StoredListing {
 }
 
 /** Short waits, so that a test of lost answers takes seconds; nobody looks at orders, and nothing is reconciled at night, which are tested on their own. */
-export const SHORT = { BRX_MARKETPLACE_CONNECT_TIMEOUT_MS: '500', BRX_MARKETPLACE_READ_TIMEOUT_MS: '1500', BRX_MARKETPLACE_WRITE_TIMEOUT_MS: '1000', BRX_MARKETPLACE_EXPORT_TIMEOUT_MS: '10000', BRX_DISPATCHER_QUARANTINE_MS: '1200', BRX_DISPATCHER_LEASE_MS: '2000', BRX_ORDERS_SELLERS: '0', BRX_RECONCILE_WINDOW: 'off' };
+export const SHORT = { BRX_MARKETPLACE_CONNECT_TIMEOUT_MS: '500', BRX_MARKETPLACE_READ_TIMEOUT_MS: '1500', BRX_MARKETPLACE_WRITE_TIMEOUT_MS: '1000', BRX_MARKETPLACE_EXPORT_TIMEOUT_MS: '10000', BRX_DISPATCHER_QUARANTINE_MS: '1200', BRX_DISPATCHER_LEASE_MS: '3000', BRX_ORDERS_SELLERS: '0', BRX_RECONCILE_WINDOW: 'off' };
 
 export async function createMarketplaceWorld(options: SimulatorOptions & { env?: Readonly<Record<string, string>>; database?: TestDatabase } = {}): Promise<MarketplaceWorld> {
   const { env = {}, database, ...simulatorOptions } = options;

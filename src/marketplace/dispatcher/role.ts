@@ -31,6 +31,7 @@ export function createDispatcher({ config: { dispatcher, marketplace }, topicPre
     owner: randomUuid(),
     leaseMs: dispatcher.leaseMs,
     quarantineMs: dispatcher.quarantineMs,
+    writeTimeoutMs: marketplace.writeTimeoutMs,
     sellersAtOnce: dispatcher.sellers,
     operationsAtOnce: dispatcher.operations,
     bulkItems: dispatcher.bulkItems,

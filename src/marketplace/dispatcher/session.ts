@@ -25,6 +25,8 @@ export interface SessionDeps {
   readonly observer: DispatcherObserver;
   readonly leaseMs: number;
   readonly quarantineMs: number;
+  /** How long a write may be on its way, ms. */
+  readonly writeTimeoutMs: number;
   readonly dataFieldLength: number;
   /** Operations of one seller at once, each on a product of its own. */
   readonly operationsAtOnce: number;
@@ -102,6 +104,14 @@ export class Session {
   /** Whether a request may be sent now. */
   get mayCall(): boolean {
     return !this.#lost && !this.#closing.signal.aborted && this.#deps.clock.monotonic() < this.#leaseUntil;
+  }
+
+  /**
+   * Whether the write of an operation may be sent now: only if it is over before anybody else can have the seller. An intent may be older than the quarantine when the limiter lets
+   * its write go, and where the lease could not be prolonged meanwhile whoever has the seller next looks at once, and would not see what is still on its way.
+   */
+  get mayWrite(): boolean {
+    return this.mayCall && this.#deps.clock.monotonic() + this.#deps.writeTimeoutMs < this.#leaseUntil;
   }
 
   /** The lease was prolonged by a statement sent at this time (monotonic ms). */
@@ -188,7 +198,8 @@ export class Session {
     if (wasOpen === null && this.#circuit.openUntil !== null) observer.circuitOpened(this.userId, this.#circuit.openUntil - clock.now());
     const going = [...this.#underWay.values()].filter(({ id }) => !results.some(({ work }) => work.id === id));
     const turnOver = this.#deps.crowded() && clock.monotonic() - this.#begunAt > TURN_MS;
-    const resting = this.#closing.signal.aborted || this.#circuit.openUntil !== null || turnOver;
+    // One that was given up (abandon) has its claim for a while yet: it records what is under way, and asks for nothing it could not carry out.
+    const resting = this.#lost || this.#closing.signal.aborted || this.#circuit.openUntil !== null || this.#tokenRejected || turnOver;
     const probing = isProbing(this.#circuit);
     const most = resting ? 0 : probing ? 1 : operationsAtOnce;
     const syncs = resting || this.#groups >= jobsAtOnce ? 0 : probing ? Number(going.length === 0) : this.#bulk ? bulkItems : FEW;
@@ -198,7 +209,7 @@ export class Session {
       results,
       jobs,
       next: { slots: Math.max(0, most - going.filter(({ kind }) => kind !== 'SYNC').length), syncs, busyItems: going.map(({ listing }) => listing.itemId) },
-      release: going.length === 0 && this.#groups === 0,
+      release: !this.#lost && going.length === 0 && this.#groups === 0, // what the database refuses would only be claimed and refused again
       restSeconds: 0,
     };
   }
@@ -285,7 +296,7 @@ export class Session {
   }
 
   #caller(operationId?: string, trace?: TraceContext): Caller {
-    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may: () => this.mayCall, ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
+    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may: () => (operationId === undefined ? this.mayCall : this.mayWrite), ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
   }
 
   #read<T>(ask: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
