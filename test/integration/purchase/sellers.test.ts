@@ -55,6 +55,19 @@ test.concurrent('a token that is revoked with an answer open: the sale waits pas
   for (const { operation_id: id } of await world.operations(sale.purchase_id)) expect(world.simulator.control.effects(id)).toBe(1);
 });
 
+test.concurrent('a new token while one is at work with the old: the 401 for that says nothing about the new one, and the sale goes on with it', async () => {
+  const seller = await world.seller(5);
+  world.simulator.control.inject({ kind: 'slow_answer', delayMs: 1_000, when: { sellerId: seller.sellerId, path: '/products/export' } });
+  const sale = wants(seller, 2);
+  const asked = world.simulator.control.requests(seller.sellerId).requests;
+  await world.send(sale);
+  await until('the product is being read', () => world.simulator.control.requests(seller.sellerId).requests > asked);
+  await newToken(seller);
+  await world.reached(['CONFIRMED'], sale);
+  expect(await statusOf(seller)).toBe('active');
+  expect(seller.items[0]!.now()?.quantity).toBe(3);
+});
+
 test.concurrent('paused: nothing is called; resumed: everything goes on', async () => {
   const seller = await world.seller(5);
   await pauseSeller(world.postgres, seller.user, BY);
