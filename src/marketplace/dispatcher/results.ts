@@ -2,7 +2,7 @@ import type { Refused, Throttled, ThrottledReason, Unknown } from '../client/ind
 import { fingerprintOf, type Problem } from '../listing-sync/index.ts';
 import type { Listing } from '../listings/index.ts';
 import type { OperationReason } from '../operations/index.ts';
-import type { Result, Work } from './work.ts';
+import { mismatch, type Result, type Work } from './work.ts';
 
 /** What becomes of an operation, from what CardTrader said. Pure. */
 
@@ -48,6 +48,13 @@ export function stalled({ state, kind }: Pick<Work, 'state' | 'kind'>, outcome: 
 }
 
 export const reasonOf = ({ reason }: Refused): OperationReason => (reason === 'forbidden' ? 'forbidden' : 'refused');
+
+/** What was found, or made, for an item turned out to be another item's product: for people to see, and nothing is tied to it. */
+export function ofAnother(work: Work, result: Result, now: number): Result {
+  const { productId, quantity } = result.listing ?? work.listing;
+  if (work.kind !== 'SYNC') return { ...result, listing: { ...work.listing, gone: true, mismatch: mismatch('merged', now, null, quantity, work.id) }, own: 0 };
+  return refused('merged', work.stock === null ? {} : { problem: { kind: 'merged', said: `product ${productId} is the listing of another item`, wanted: fingerprintOf(work.stock) } });
+}
 
 /** The product of a listing is not there any more. */
 export const withoutProduct = (listing: Listing): Listing => ({ ...listing, gone: true, quantity: 0, operationId: null });

@@ -8,8 +8,9 @@ import { askSync, fingerprintOf, needOf, writeProblems } from '../listing-sync/i
 import type { Evidence } from '../operations/index.ts';
 import { claimOf, holdSellers, releaseSellers, type SellerState } from './leases.sql.ts';
 import { calledOffMessage, messageOf } from './messages.ts';
+import { ofAnother } from './results.ts';
 import type { Intent, Result, Work } from './work.ts';
-import { addLowers, callOff, dropNeedlessSyncs, dropSettledSyncs, keepEvidence, nameJobs, readDue, readSyncDue, writeIntents, writeListings, writeResults } from './work.sql.ts';
+import { addLowers, callOff, dropNeedlessSyncs, dropSettledSyncs, keepEvidence, nameJobs, readDue, readSyncDue, readTiedElsewhere, writeIntents, writeListings, writeResults } from './work.sql.ts';
 
 export interface StoreDeps {
   readonly postgres: Postgres;
@@ -70,7 +71,9 @@ async function write(tx: Transaction, deps: StoreDeps, requests: readonly Reques
   const intended = await writeIntents(tx, owner, quarantineMs, requests.flatMap(({ seller, intents }) => intents.map((intent) => ({ ...intent, epoch: seller.epoch }))));
 
   const results = requests.flatMap((request) => request.results.map((given) => ({ request, ...given })));
-  const given = results.flatMap(({ request, work, result, evidence }) => (result === null || !isHeld(request) ? [] : [{ work, result, evidence, from: work.state }]));
+  const heldResults = results.flatMap(({ request, work, result, evidence }) => (result === null || !isHeld(request) ? [] : [{ work, result, evidence, from: work.state }]));
+  const elsewhere = await readTiedElsewhere(tx, heldResults.flatMap(({ work, result: { listing } }) => (listing === null || listing.productId === work.listing.productId ? [] : [listing])));
+  const given = heldResults.map((each) => (elsewhere.has(each.work.listing.itemId) ? { ...each, result: ofAnother(each.work, each.result, clock.now()) } : each));
   const recorded = await writeResults(tx, given);
   await keepEvidence(tx, results.filter(({ work }) => !recorded.has(work.id)).flatMap(({ work, evidence }) => (evidence.length === 0 ? [] : [{ id: work.id, evidence }])));
   const done = given.filter(({ work }) => recorded.has(work.id));

@@ -339,6 +339,19 @@ export async function writeListings(tx: Transaction, known: readonly { listing: 
   await tx.$executeRawUnsafe(WRITE_LISTINGS, jsonText(rows));
 }
 
+const TIED_ELSEWHERE = nameStatement(
+  `SELECT x.item_id AS "itemId" FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS x (user_id, item_id, product_id)
+     JOIN marketplace_listings AS l ON l.user_id = x.user_id AND l.product_id = x.product_id AND l.item_id <> x.item_id`,
+  'read_tied_elsewhere',
+);
+
+/** Which of these items are to be tied to a product that is another item's. A product is one item's (unique index): refused, it would take all of its seller's results along. */
+export async function readTiedElsewhere(tx: Transaction, ties: readonly Listing[]): Promise<Set<string>> {
+  if (ties.length === 0) return new Set();
+  const rows = await tx.$queryRawUnsafe<{ itemId: string }[]>(TIED_ELSEWHERE, uuidArray(ties.map(({ userId }) => userId)), uuidArray(ties.map(({ itemId }) => itemId)), intArray(ties.map(({ productId }) => productId)));
+  return new Set(rows.map(({ itemId }) => itemId));
+}
+
 const ADD_LOWERS = nameStatement(
   `INSERT INTO marketplace_operations (operation_id, user_id, item_id, purchase_id, product_id, due_at, quantity, kind, state)
    SELECT operation_id, user_id, item_id, purchase_id, product_id, now(), quantity, 'LOWER', 'PENDING'

@@ -153,6 +153,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   readDue: (tx) => work.readDue(tx, [{ userId: event.user_id, slots: 2, busyItems: [event.item_id] }]),
   writeIntents: (tx) => work.writeIntents(tx, event.event_id, 1_000, [{ work: due, epoch: 1, intent: { productId: 1, readAt: 1, before: 1, target: 0, marked: true, siblings: null } }]),
   writeResults: (tx) => work.writeResults(tx, [{ work: { ...due, kind: 'SYNC' }, from: 'PENDING', evidence: [], result: { to: 'PENDING', reason: null, againMs: 1, listing: null, lower: 0, own: 0, answered: true, tokenRejected: false } }]),
+  readTiedElsewhere: (tx) => work.readTiedElsewhere(tx, [listing]),
   callOff: (tx) => work.callOff(tx, [due]),
   keepEvidence: (tx) => work.keepEvidence(tx, [{ id: event.event_id, evidence: [] }]),
   writeListings: (tx) => work.writeListings(tx, [{ listing, strange: -1 }]),

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { line, purchase } from '../../support/events.ts';
+import { openToken } from '../../../src/marketplace/index.ts';
+import { line, purchase, randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { stockOf } from '../../support/sales.ts';
 import { syncWorld, type SyncWorld } from '../../support/sync-world.ts';
@@ -121,6 +122,21 @@ test('a product that names the item is taken for its listing, not made a second 
   await sync.says(item, { quantity: 2, blueprint_id: blueprintId, price_cents: 300, currency: 'EUR' });
   await sync.quiet();
   expect(world.simulator.control.products(seller.sellerId)).toMatchObject([{ quantity: 2, priceCents: 300 }]);
+});
+
+test('a product that names the item and is another one’s listing is left to that one, and the seller’s other changes go on', async () => {
+  const seller = await sync.seller(5, 5);
+  const [other, third] = seller.items as [(typeof seller.items)[0], (typeof seller.items)[0]];
+  const item = { user: seller.user, itemId: randomUuid() };
+  const blueprintId = other.now()!.blueprint.id;
+  const token = await openToken({ postgres: world.postgres, keyring: world.access.keyring }, seller.user);
+  await world.access.client.updateProduct({ userId: seller.user, token }, other.productId, { userDataField: item.itemId }); // by hand, on the site
+  await sync.says(item, { quantity: 2, blueprint_id: blueprintId, price_cents: 300, currency: 'EUR' });
+  await sync.says(third, { quantity: 3 });
+  await sync.quiet();
+  expect(await sync.problem(item)).toMatchObject({ kind: 'merged' });
+  expect(await world.rows('SELECT item_id FROM marketplace_listings WHERE user_id = $1 AND product_id = $2', seller.user, other.productId)).toEqual([{ item_id: other.itemId }]);
+  expect(third.now()?.quantity).toBe(3);
 });
 
 test('sold by us while it is being listed: the sale waits for what becomes of that, and CardTrader ends with what is left', async () => {
