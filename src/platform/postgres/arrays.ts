@@ -57,7 +57,7 @@ export function intArray(values: readonly (number | bigint | string | null)[]): 
 export const storable = (text: string, most: number): string => text.replaceAll('\0', '').slice(0, most);
 
 /**
- * JSON with texts of somebody else's in it, as jsonb takes it, which knows neither NUL nor half a surrogate pair: they become U+FFFD. A text that only spells
+ * JSON with texts of somebody else's in it, as jsonb takes it, which knows neither NUL nor half a surrogate pair (which a text that was cut may end with): they become U+FFFD. A text that only spells
  * such an escape, a backslash and u0000, stays what it is.
  */
 export const jsonText = (value: unknown): string => JSON.stringify(value).replaceAll(UNSTORABLE_ESCAPE, '$1\uFFFD');
@@ -83,12 +83,6 @@ export function textArray(values: readonly (string | null)[]): string {
   }
   return `${out}}`;
 }
-
-/**
- * JSON for `$n::jsonb`. PostgreSQL takes no U+0000 in it, and no half of a surrogate pair, which other people's JSON may have and a text that was cut may end with
- * (22P05, 22P02: kind `data`). Both become U+FFFD.
- */
-export const jsonText = (value: unknown): string => JSON.stringify(value).replaceAll(/(?<!\\)((?:\\\\)*)\\u(?:0000|d[89a-f][0-9a-f]{2})/g, '$1\uFFFD');
 
 /** Bytes, as PostgreSQL's hex form. For `$n::bytea[]`. */
 export function byteaArray(values: readonly (Uint8Array | null)[]): string {
