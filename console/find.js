@@ -9,12 +9,21 @@ const ADDRESS = {
 const WORDS = { user: 'user', purchase: 'sale of user', event: 'event of an item of user', item: 'item of user' };
 const ID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 
+/** An address may have been typed by hand. */
+function written(id) {
+  try {
+    return decodeURIComponent(id);
+  } catch {
+    return id;
+  }
+}
+
 /** One hit is gone to; several are offered. */
 export const find = {
-  title: ({ id }) => `Find ${decodeURIComponent(id)}`,
-  ask: ({ id }) => (ID.test(decodeURIComponent(id)) ? `/find/${id}` : []),
+  title: ({ id }) => `Find ${written(id)}`,
+  ask: ({ id }) => (ID.test(written(id)) ? `/find/${id}` : []),
   render(answer, { id }) {
-    const wanted = decodeURIComponent(id);
+    const wanted = written(id);
     const heading = el('h1', {}, 'Find ', el('code', {}, wanted));
     if (Array.isArray(answer)) return [heading, el('p', {}, 'That is no id: ids are 32 hexadecimal digits with dashes, for example 0197a3c2-0000-7000-8000-000000000001.')];
     const { found } = answer;

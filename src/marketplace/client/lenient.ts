@@ -8,6 +8,8 @@ export const integer = z.union([z.int(), digits]);
 /** Ids come as numbers and as strings. */
 export const id = integer.refine((value) => value > 0, { error: 'is no id' });
 export const count = integer.refine((value) => value >= 0, { error: 'is negative' });
+/** Of a card: as many as our records and columns can say. */
+export const copies = count.refine((value) => value <= 2_147_483_647, { error: 'is no number of copies' });
 
 /** Whatever is not essential must not make the rest unreadable: a value of another form counts as not given. */
 export const optionalId = id.nullable().catch(null);

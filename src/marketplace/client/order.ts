@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { count, id, optionalFlag, optionalId, optionalMoney, optionalText, optionalTime, userDataField } from './lenient.ts';
+import { copies, id, optionalFlag, optionalId, optionalMoney, optionalText, optionalTime, userDataField } from './lenient.ts';
 
 /** States there are, as far as known (cardtrader.md section 8). A new one is not an error: `state` is text. */
 export const ORDER_STATES = ['paid', 'sent', 'arrived', 'done', 'hub_pending', 'request_for_cancel', 'canceled', 'lost', 'closed'] as const;
@@ -44,7 +44,7 @@ const LineSchema = z
     id,
     product_id: id.nullish(),
     blueprint_id: optionalId,
-    quantity: count,
+    quantity: copies,
     user_data_field: userDataField,
     name: optionalText,
     hub_pending_order_id: optionalId,

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { readNotices, isObject, type Notice } from './error-body.ts';
-import { count, id, optionalFlag, optionalId, optionalInteger, optionalText, properties, read, userDataField, type PropertyValue, type Read } from './lenient.ts';
+import { copies, count, id, optionalFlag, optionalId, optionalInteger, optionalText, properties, read, userDataField, type PropertyValue, type Read } from './lenient.ts';
 
 /**
  * A product as CardTrader has it. Two shapes arrive, the export's (`price_cents`, `properties_hash`) and the resource's of a write (`price{}`,
@@ -33,7 +33,7 @@ export const ProductSchema = z
   .object({
     id,
     blueprint_id: id,
-    quantity: count,
+    quantity: copies,
     price_cents: count.optional(),
     price_currency: optionalText,
     price: PRICE.optional().catch(undefined),

@@ -178,6 +178,7 @@ export class Dispatcher implements Service {
       const sessions = [...this.#sessions.values()];
       if (this.#stop.signal.aborted && sessions.length === 0) return;
       if (sessions.length === 0) continue;
+      for (const session of sessions) session.giveWay();
       const sentAt = clock.monotonic();
       try {
         const renewed = new Set(await inTransaction(postgres, (tx) => renewLeases(tx, owner, leaseMs / 1_000, sessions)));

@@ -70,6 +70,8 @@ export class Session {
   readonly #wholeStock: Desk['wholeStock'];
   readonly #job: Desk['job'];
   readonly #begunAt: number;
+  /** When a request was last sent (monotonic ms). */
+  #calledAt: number;
   readonly #closing = new AbortController();
   readonly #underWay = new Map<string, Work>();
   #leaseUntil: number;
@@ -93,6 +95,7 @@ export class Session {
     this.#token = token;
     this.#sealed = seller.token;
     this.#begunAt = claimedAt;
+    this.#calledAt = claimedAt;
     this.#leaseUntil = claimedAt + deps.leaseMs;
     this.#circuit = { failures: seller.failures, openUntil: null };
     this.#orders = ordersOf(deps.client, () => this.#caller(), (ask) => this.#read(ask));
@@ -122,6 +125,11 @@ export class Session {
   /** Begins nothing new; what is under way ends. */
   close(): void {
     this.#closing.abort(new Error('the dispatcher stops'));
+  }
+
+  /** A seller who only waits for a turn (a 429 may say for an hour) keeps nobody else out: their operations go back unsent, for whoever claims the seller next. */
+  giveWay(): void {
+    if (this.#deps.crowded() && this.#deps.clock.monotonic() - this.#calledAt > TURN_MS) this.close();
   }
 
   /** The claim is over. */
@@ -296,7 +304,12 @@ export class Session {
   }
 
   #caller(operationId?: string, trace?: TraceContext): Caller {
-    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may: () => (operationId === undefined ? this.mayCall : this.mayWrite), ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
+    const may = (): boolean => {
+      const isAllowed = operationId === undefined ? this.mayCall : this.mayWrite;
+      if (isAllowed) this.#calledAt = this.#deps.clock.monotonic();
+      return isAllowed;
+    };
+    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may, ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
   }
 
   #read<T>(ask: () => Promise<Outcome<T>>): Promise<Outcome<T>> {

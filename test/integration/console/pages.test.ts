@@ -100,6 +100,11 @@ describe('search', () => {
     await page.keyboard.press('Enter');
     await says(page, text);
   });
+
+  test('an address typed by hand, with a percent sign that escapes nothing', async () => {
+    await goTo(page, full.server, '#/find/100%');
+    await says(page, 'That is no id');
+  });
 });
 
 test('while PostgreSQL is away: the page stays, says what is wrong and what to do, and then is as before', async () => {

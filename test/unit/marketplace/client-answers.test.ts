@@ -69,6 +69,7 @@ describe('a product', () => {
     ['no blueprint', { blueprint_id: null }, /^blueprint_id:/],
     ['no quantity', { quantity: undefined }, /^quantity:/],
     ['a negative quantity', { quantity: -1 }, /^quantity: is negative/],
+    ['a quantity beyond what our columns hold', { quantity: 2_147_483_648 }, /^quantity: is no number of copies/],
     ['half a card', { quantity: 1.5 }, /^quantity:/],
     ['no price', { price_cents: undefined }, /^price_cents: there is no price/],
     ['a price in decimals', { price_cents: 62.58 }, /^price_cents:/],

@@ -21,7 +21,7 @@ interface Bench {
   readonly clock: FakeClock;
 }
 
-function bench(client: Partial<CardTraderClient>, { renews = true } = {}): Bench {
+function bench(client: Partial<CardTraderClient>, { renews = true, crowded = false } = {}): Bench {
   const clock = fakeClock();
   const requests: Request[] = [];
   const nothing = (): undefined => undefined;
@@ -38,7 +38,7 @@ function bench(client: Partial<CardTraderClient>, { renews = true } = {}): Bench
     bulkItems: 450,
     jobsAtOnce: 6,
     jobPatienceMs: 60_000,
-    crowded: () => false,
+    crowded: () => crowded,
     seen: { zeroInJobs: true },
     onEnqueued: nothing,
     onFatal: (error) => {
@@ -82,6 +82,32 @@ test('a write is sent only if it is over before the lease is', async () => {
   expect([session.mayCall, writer?.may?.()]).toEqual([true, true]);
   await clock.advance(1);
   expect([session.mayCall, writer?.may?.()]).toEqual([true, false]);
+});
+
+/* A 429 may say to wait for an hour: as many sellers who were told so as are worked for at once would keep all others out as long. */
+test('a session that only waits for its turn gives way where others wait for a place, and one that is answered does not', async () => {
+  let reader: Caller | undefined;
+  const { session, clock } = bench({ readProduct: (caller) => new Promise(() => (reader = caller)) }, { crowded: true });
+  session.begin([work()]);
+  await until('it is its turn', () => reader !== undefined);
+  await clock.advance(9_000);
+  expect(reader?.may?.()).toBe(true); // sent
+  await clock.advance(9_000);
+  session.giveWay();
+  expect(reader?.until?.aborted).toBe(false);
+  await clock.advance(2_000);
+  session.giveWay();
+  expect(reader?.until?.aborted).toBe(true);
+});
+
+test('nobody gives way to nobody', async () => {
+  let reader: Caller | undefined;
+  const { session, clock } = bench({ readProduct: (caller) => new Promise(() => (reader = caller)) });
+  session.begin([work()]);
+  await until('it is its turn', () => reader !== undefined);
+  await clock.advance(60_000);
+  session.giveWay();
+  expect(reader?.until?.aborted).toBe(false);
 });
 
 /* An export of a moment ago, from before the job's end, would show none of what the job did: for not done, and done again. */
