@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { laneOf } from '../../src/contract/index.ts';
 import { generateEvents, publishWorkload } from '../../src/operations/generate/index.ts';
 import type { RebuildReport } from '../../src/operations/replay/index.ts';
 import { businessHash } from '../../src/operations/verify/index.ts';
 import { systemClock } from '../../src/platform/clock.ts';
+import { LANE_LOCK_CLASS } from '../../src/platform/postgres/index.ts';
 import { commandLine, type Ran } from '../support/cli.ts';
 import { history, randomUuid } from '../support/events.ts';
 import { createIngestWorld, type IngestWorld, type RunningIngest } from '../support/ingest.ts';
@@ -16,15 +18,19 @@ let worker: RunningIngest;
 let rebuild: (...argv: string[]) => Promise<Ran>;
 let loose: { user_id: string; item_id: string; last_event_id: string };
 
-beforeAll(async () => {
-  world = await createIngestWorld();
-  const { brx } = commandLine({
+const commandsOf = ({ database, topics }: IngestWorld, env: Readonly<Record<string, string>> = {}) =>
+  commandLine({
     BRX_KAFKA_BROKERS: stackUrls().kafkaBrokers,
     BRX_SCHEMA_REGISTRY_URL: stackUrls().registryUrl,
-    BRX_DATABASE_URL: world.database.url,
-    BRX_TOPIC_PREFIX: world.topics.prefix,
-    BRX_INGEST_GROUP_ID: world.topics.groupId,
+    BRX_DATABASE_URL: database.url,
+    BRX_TOPIC_PREFIX: topics.prefix,
+    BRX_INGEST_GROUP_ID: topics.groupId,
+    ...env,
   });
+
+beforeAll(async () => {
+  world = await createIngestWorld();
+  const { brx } = commandsOf(world);
   rebuild = (...argv) => brx(['replay', 'rebuild-verify', '--wait', '20', ...argv, '--json']);
   // Somebody is parked, somebody misrouted, and much of what there is is no good.
   await refuse(world.pool);
@@ -102,19 +108,37 @@ test('a comparison may take longer than any other statement', async () => {
     // In the snapshot of the comparison, and nowhere else, to look at the dead letters takes longer than any statement may.
     await own.pool.query(`ALTER TABLE dead_letters RENAME TO dead_letters_quick;
       CREATE VIEW dead_letters AS SELECT d.* FROM (SELECT pg_sleep(CASE current_setting('transaction_isolation') WHEN 'repeatable read' THEN 4 ELSE 0 END)) AS s CROSS JOIN dead_letters_quick AS d`);
-    const { brx } = commandLine({
-      BRX_KAFKA_BROKERS: stackUrls().kafkaBrokers,
-      BRX_SCHEMA_REGISTRY_URL: stackUrls().registryUrl,
-      BRX_DATABASE_URL: own.database.url,
-      BRX_TOPIC_PREFIX: own.topics.prefix,
-      BRX_INGEST_GROUP_ID: own.topics.groupId,
-      BRX_DATABASE_STATEMENT_TIMEOUT_MS: '2000',
-      BRX_DATABASE_LOCK_TIMEOUT_MS: '1000',
-    });
+    const { brx } = commandsOf(own, { BRX_DATABASE_STATEMENT_TIMEOUT_MS: '2000', BRX_DATABASE_LOCK_TIMEOUT_MS: '1000' });
     const ran = await brx(['replay', 'rebuild-verify', '--json']);
     expect(ran.json, ran.stderr).toMatchObject({ ok: true, records: 1 });
     expect((ran.json as RebuildReport).durationMs).toBeGreaterThan(4_000); // so it had to be waited for
   } finally {
+    await own.close();
+  }
+});
+
+test('a lane that the live tables need for longer than a lock is waited for is waited for all the same', async () => {
+  const own = await createIngestWorld();
+  const holder = await own.pool.connect();
+  try {
+    const instance = await own.start();
+    const user = randomUuid();
+    await own.sendEvents(...history(user, randomUuid(), ['SET', 5]));
+    await own.processed();
+    await instance.stop();
+    await holder.query('SELECT pg_advisory_lock($1, $2)', [LANE_LOCK_CLASS, laneOf(user)]);
+    const running = commandsOf(own, { BRX_DATABASE_LOCK_TIMEOUT_MS: '200' }).brx(['replay', 'rebuild-verify', '--json']);
+    const waits = new Set<string>();
+    await until('it has waited in vain, and waits again', async () => {
+      const rows = await own.rows<{ began: string }>("SELECT xact_start::text AS began FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'brx-sync rebuild' AND wait_event = 'advisory'");
+      for (const { began } of rows) waits.add(began);
+      return waits.size > 1;
+    });
+    await holder.query('SELECT pg_advisory_unlock_all()');
+    const ran = await running;
+    expect(ran.json, ran.stderr).toMatchObject({ ok: true, records: 1 });
+  } finally {
+    holder.release();
     await own.close();
   }
 });

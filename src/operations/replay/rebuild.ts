@@ -1,5 +1,7 @@
 import { BrxError } from '../../errors.ts';
 import { chunkHandler, MARKETPLACE_RECORDS, type ApplyDeps } from '../../ingest/index.ts';
+import { retryMs } from '../../platform/backoff.ts';
+import { isPassing } from '../../platform/claim-loop.ts';
 import type { SourceRecord } from '../../platform/consumer/index.ts';
 import { withAdmin } from '../../platform/kafka/index.ts';
 import { createPostgres, type Postgres } from '../../platform/postgres/index.ts';
@@ -45,6 +47,8 @@ export interface RebuildReport {
 const CHUNK = 500;
 const FIRST_DIFFERENCES = 20;
 const LONGEST_COMPARISON_MS = 6 * 3_600_000;
+/** Longest wait for one chunk. */
+const PATIENCE_MS = 120_000;
 const POLL_MS = 200;
 
 /**
@@ -75,7 +79,7 @@ export async function rebuildVerify(options: RebuildOptions): Promise<RebuildRep
       const rebuilt = await rebuild(options, schema, ends);
       await waitForGroup(options, ends);
       onProgress?.({ step: 'comparing' });
-      const { refused, compared } = await patiently(options, (pool) =>
+      const { refused, compared } = await withPatientPool(options, (pool) =>
         inSnapshot(pool, async (client) => ({
           refused: await countRefused(client, schema),
           compared: await compareShadow(client, { schema, topic: group.topic, began, apart: rebuilt.scattered, ends: [...ends].map(([partition, end]) => ({ partition, end })), most: FIRST_DIFFERENCES }),
@@ -108,12 +112,28 @@ export async function rebuildVerify(options: RebuildOptions): Promise<RebuildRep
  * A pool of its own for the comparison, which reads both builds in one statement: the usual one has no statement that takes long, and so takes a connection that is
  * silent for as long as none may take for dead.
  */
-async function patiently<Result>({ postgres, logger }: RebuildOptions, use: (pool: Postgres['pool']) => Promise<Result>): Promise<Result> {
+async function withPatientPool<Result>({ postgres, logger }: RebuildOptions, use: (pool: Postgres['pool']) => Promise<Result>): Promise<Result> {
   const patient = createPostgres({ ...postgres.config, poolMax: 2, statementTimeoutMs: LONGEST_COMPARISON_MS }, { logger, applicationName: 'brx-sync rebuild', keyLookupsOnly: false });
   try {
     return await use(patient.pool);
   } finally {
     await patient.close();
+  }
+}
+
+/**
+ * The lanes are those of the live tables, so a chunk may wait for one that is worked on there, and for longer than a lock is waited for. What of it is done already is known by
+ * its ids.
+ */
+async function patiently<Result>({ clock, signal, logger }: RebuildOptions, work: () => Promise<Result>): Promise<Result> {
+  const deadline = clock.monotonic() + PATIENCE_MS;
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (clock.monotonic() >= deadline || !isPassing(error, (waiting) => logger.warn({ error: waiting }, 'the rebuild waits'))) throw error;
+    }
+    await clock.sleep(retryMs(failures, clock), signal);
   }
 }
 
@@ -169,7 +189,7 @@ function createChunks(options: RebuildOptions, shadow: Postgres, decided: { plac
       return !decided.places.has(`${partition}/${offset}`) && !(entry.kind === 'event' && decided.events.has(entry.event.event_id));
     });
     told.decided += records.length - kept.length;
-    if (kept.length > 0) await handle(kept.map(({ source }) => source));
+    if (kept.length > 0) await patiently(options, () => handle(kept.map(({ source }) => source)));
   };
   return {
     told,
