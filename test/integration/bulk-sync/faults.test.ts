@@ -29,6 +29,8 @@ describe('exports', () => {
 
   test('the token is revoked: the job ends and says so, and so does the account', async () => {
     const seller = await bulk.stranger(1);
+    // Or it is the look at the orders of a new account that hears of it first, and a job of an account whose token is rejected waits.
+    await until('its orders have been looked at', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL', seller.user)).length === 1);
     world.simulator.control.revokeToken(seller.sellerId);
     expect(await bulk.run(seller.user, 'report')).toMatchObject({ state: 'FAILED', problem: 'token_rejected' });
     expect(await world.rows('SELECT status FROM marketplace_sellers WHERE user_id = $1', seller.user)).toEqual([{ status: 'token_rejected' }]);

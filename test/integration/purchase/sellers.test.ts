@@ -121,8 +121,9 @@ test.concurrent('more sellers with work than are worked for at once: the same fe
 test.concurrent('a seller who has to wait an hour after a 429 keeps nobody else waiting, also where one seller is worked for at a time', async () => {
   const small = await createMarketplaceWorld();
   try {
+    await small.start(['ingest']);
     const [first, second] = [await small.seller(3), await small.seller(3)];
-    const running = await small.startAll({ BRX_DISPATCHER_SELLERS: '1' });
+    const running = await small.start(['saga', 'relay', 'dispatcher'], { BRX_DISPATCHER_SELLERS: '1' });
     small.simulator.control.inject({ kind: 'throttled', retryAfterSeconds: 3_600, when: { sellerId: first.sellerId } });
     const asked = small.simulator.control.requests(first.sellerId).requests;
     const [held, other] = [wants(first, 1), wants(second, 1)];
