@@ -5,7 +5,7 @@ import type { BrxError } from './errors.ts';
 import { apiRoutes, consoleRoutes, createHttpServer, report, type ApiDeps, type Route, type SelfDeps } from './http/index.ts';
 import { countParked, createIngest, ingestMetrics, MARKETPLACE_RECORDS } from './ingest/index.ts';
 import { createRetention } from './inventory/index.ts';
-import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, openLimiter, watchMarketplace, type Access } from './marketplace/index.ts';
+import { accessMetrics, createDispatcher, dispatcherMetrics, openAccess, openLimiter, watchAccess, watchMarketplace, type Access } from './marketplace/index.ts';
 import { consumedTopics } from './operations/groups/index.ts';
 import { assertMigrated } from './operations/migrate/index.ts';
 import { createGroupMemory } from './operations/replay/index.ts';
@@ -100,9 +100,12 @@ export function buildFlow(config: Config, options: FlowOptions): Flow {
   };
   // Operations → CardTrader → their results
   const dispatcher = roles.includes('dispatcher') ? buildDispatcher(shared, registry) : undefined;
+  // By every process, whatever its roles: that a role runs nowhere is seen by those who do something else.
+  for (const { topic, group, partitions } of consumedTopics(config)) metrics.topicPartitions.set({ topic, group }, partitions);
+  watchMarketplace(metrics, postgres, logger);
   watchOutbox(metrics, postgres, logger);
   watchSagas(metrics, postgres, logger);
-  watchOrders(metrics, postgres, logger);
+  watchOrders(metrics, postgres, { logger, pollMs: config.orders.pollMs });
   watchBulkSync(metrics, postgres, logger);
 
   // Kafka record → committed transaction → committed offset
@@ -208,7 +211,7 @@ function buildIngest({ config, metrics, postgres, kafka, codec, purchase, memory
 
 function buildDispatcher({ config, metrics, postgres, clock, logger, tracer, onFatal, wakeRelay }: Shared, registry: Registry): { service: ReturnType<typeof createDispatcher>; orders: ReturnType<typeof createOrders>; bulkSync: readonly Service[]; access: Access } {
   const access = openAccess(config, { clock, logger, connectionName: `${config.kafka.clientId} dispatcher`, tracer, ...accessMetrics(metrics) });
-  watchMarketplace(metrics, postgres, access, logger);
+  watchAccess(metrics, access, logger);
   const observer = dispatcherMetrics(metrics, { clock, logger });
   const service = createDispatcher({ config, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer, onEnqueued: wakeRelay, tracer, onFatal });
   const orders = createOrders({ config: config.orders, topicPrefix: config.kafka.topicPrefix, registry, postgres, access, clock, observer: ordersMetrics(metrics, logger), onEnqueued: wakeRelay, onFatal });

@@ -7,7 +7,7 @@ export { countMarketplace } from './counts.sql.ts';
 export { createDispatcher } from './dispatcher/role.ts';
 export { forgetMismatches, linkListings, markGone, MISMATCHES, selectLinked, selectListing, selectListings, snapshotOf, unlinkListing, upsertListings, type Linked, type Listing, type ListingDetail, type ListingRow, type MismatchKind } from './listings/index.ts';
 export { askSync, noteChanges, selectProblems, setListingSync, type ProblemRow, type StockChange, type SyncSettings } from './listing-sync/index.ts';
-export { accessMetrics, dispatcherMetrics, watchMarketplace } from './metrics.ts';
+export { accessMetrics, dispatcherMetrics, watchAccess, watchMarketplace } from './metrics.ts';
 export { askOperations, giveVerdicts, OPERATION_REASONS, OPERATION_STATES, readListed, readOperations, selectItemOperations, selectOperations, type AskedOperation, type Listed, type Operation, type OperationDetail, type OperationReason, type Verdict } from './operations/index.ts';
 export { askPatiently, slowDown } from './patience.ts';
 export { addSeller, checkSeller, mustBe, openClaimed, openToken, pauseSeller, rejectToken, resumeSeller, rotateTokens, selectSeller, selectSellers, SELLER_STATUSES, unknownSeller, unreadableSecrets, webhookContext, type AccountDeps, type Rotated, type Seller, type SellerStatus } from './sellers/index.ts';

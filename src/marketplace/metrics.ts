@@ -60,13 +60,17 @@ export function accessMetrics(metrics: Metrics): Pick<AccessOptions, 'observeCal
   };
 }
 
-/** Sellers, operations and listings as they stand, read at each scrape. */
-export function watchMarketplace(metrics: Metrics, postgres: Postgres, access: Access, logger: Logger): void {
+/** Connections, Redis and the limiter of whoever calls CardTrader. */
+export function watchAccess(metrics: Metrics, access: Access, logger: Logger): void {
   metrics.watchPool('cardtrader', () => access.client.state());
   const { redis } = access;
   if (redis !== undefined) watchRedis(metrics, redis, logger);
   metrics.limiterShared.set(access.limiter.source === 'shared' ? 1 : 0);
   metrics.beforeScrape(() => metrics.limiterWaiting.set(access.limiter.waiting.requests));
+}
+
+/** Sellers, operations and listings as they stand, read at each scrape, whoever is asked: that nobody calls CardTrader is seen by those who do not. */
+export function watchMarketplace(metrics: Metrics, postgres: Postgres, logger: Logger): void {
   metrics.countBeforeScrape({
     logger,
     what: 'the marketplace’s rows are not counted',

@@ -54,12 +54,12 @@ export function webhookMetrics(metrics: Metrics): (outcome: WebhookOutcome) => v
 }
 
 /** Orders as they stand, read at each scrape. */
-export function watchOrders(metrics: Metrics, postgres: Postgres, logger: Logger): void {
+export function watchOrders(metrics: Metrics, postgres: Postgres, { logger, pollMs }: { logger: Logger; pollMs: number }): void {
   metrics.countBeforeScrape({
     logger,
     what: 'orders are not counted',
     async read() {
-      const counts = await countOrders(postgres.prisma);
+      const counts = await countOrders(postgres.prisma, pollMs / 1_000);
       metrics.orderPollOverdue.set(counts.overdueSeconds);
       metrics.orderPollsFailing.set(counts.failing);
       metrics.orderLinesUnmapped.set(counts.unmapped);

@@ -55,7 +55,7 @@ export async function selectPoll(database: Database, userId: string): Promise<Po
 }
 
 export interface OrderCounts {
-  /** Age of the oldest poll that is due and has not been done, seconds. */
+  /** For how long the oldest list of orders has been due without being read, seconds; a look that came to nothing reads none, and is due again soon. */
   readonly overdueSeconds: number;
   readonly failing: number;
   /** Lines tied to nothing here, of orders seen within a week. */
@@ -66,10 +66,10 @@ export interface OrderCounts {
   readonly webhooksWaiting: number;
 }
 
-/** For gauges; each count reads an index of what is open, not of every order there ever was. */
-export async function countOrders(database: Database): Promise<OrderCounts> {
+/** For gauges; each count reads an index of what is open, not of every order there ever was. Lists are read every `pollSeconds`. */
+export async function countOrders(database: Database, pollSeconds: number): Promise<OrderCounts> {
   const [row] = await database.$queryRawUnsafe<OrderCounts[]>(
-    `SELECT (SELECT coalesce(greatest(0, extract(epoch FROM now() - min(LEAST(p.next_poll_at, p.webhook_at)))), 0)::float8
+    `SELECT (SELECT coalesce(greatest(0, extract(epoch FROM now() - min(LEAST(p.next_poll_at, p.webhook_at, CASE WHEN p.failures > 0 THEN coalesce(p.polled_at + make_interval(secs => $1::float8), s.added_at) END)))), 0)::float8
                FROM remote_order_polls AS p JOIN marketplace_sellers AS s ON s.user_id = p.user_id AND s.status = 'active') AS "overdueSeconds",
             (SELECT count(*)::int FROM remote_order_polls WHERE failures > 0) AS failing,
             (SELECT count(*)::int FROM remote_order_lines AS l JOIN remote_orders AS o ON o.user_id = l.user_id AND o.order_id = l.order_id
@@ -77,6 +77,7 @@ export async function countOrders(database: Database): Promise<OrderCounts> {
             (SELECT coalesce(sum(cancelled - relisted - kept), 0)::int FROM remote_order_lines WHERE cancelled > relisted + kept) AS unresolved,
             (SELECT count(*)::int FROM remote_orders WHERE open AND state NOT IN ('paid', 'sent', 'hub_pending', 'request_for_cancel')) AS undecided,
             (SELECT count(*)::int FROM webhook_inbox WHERE processed_at IS NULL) AS "webhooksWaiting"`,
+    pollSeconds,
   );
   if (row === undefined) throw new Error('a query without a condition answered with nothing');
   return row;

@@ -172,7 +172,7 @@ export function createMetrics({ clock = systemClock, ...options }: { process?: b
     ordersUnreadable: counter('brx_orders_unreadable_total', 'orders CardTrader sent that could not be read or kept'),
     orderCounts: counter('brx_order_counts_total', 'times it was counted whether cancelled copies are on sale again', ['answer']),
     orderLooks: counter('brx_order_looks_total', 'looks at a seller’s orders', ['why', 'outcome']),
-    orderPollOverdue: gauge('brx_order_poll_overdue_seconds', 'how long the oldest look at orders has been due; 0 when none is'),
+    orderPollOverdue: gauge('brx_order_poll_overdue_seconds', 'for how long orders of a seller should have been read and were not, whoever has it longest; 0 when all are'),
     orderPollsFailing: gauge('brx_order_polls_failing', 'sellers whose orders could not be read the last time'),
     orderLinesUnmapped: gauge('brx_order_lines_unmapped', 'lines of orders of the last week that are tied to nothing here, so that they change no stock'),
     orderCopiesUnresolved: gauge('brx_order_copies_unresolved', 'copies of cancelled orders of which it is not known whether they are on sale again'),

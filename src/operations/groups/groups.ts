@@ -7,11 +7,13 @@ export interface ConsumedTopic {
   role: 'ingest' | 'snapshots' | 'saga';
   topic: string;
   group: string;
+  /** As declared. */
+  partitions: number;
 }
 
 /** Everything BRX Sync consumes: the one list of its groups. A role that reads another topic adds its line here. */
 export function consumedTopics(config: Pick<Config, 'kafka' | 'ingest' | 'bulkSync' | 'saga'>): ConsumedTopic[] {
-  const read = (role: ConsumedTopic['role'], topic: Topic, { groupId }: { readonly groupId: string }): ConsumedTopic => ({ role, topic: topicName(config.kafka.topicPrefix, topic), group: groupId });
+  const read = (role: ConsumedTopic['role'], topic: Topic, { groupId }: { readonly groupId: string }): ConsumedTopic => ({ role, topic: topicName(config.kafka.topicPrefix, topic), group: groupId, partitions: topic.partitions });
   return [
     read('ingest', TOPICS.marketplaceEvents, config.ingest), //
     read('snapshots', TOPICS.inventorySnapshots, config.bulkSync),

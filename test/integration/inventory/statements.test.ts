@@ -199,7 +199,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   forgetCalls: (tx) => orderInbox.forgetCalls(tx, { days: 7, most: 1 }),
   selectOrders: (tx) => orderSelect.selectOrders(tx, event.user_id, { unmapped: true, unresolved: false, limit: 1 }),
   selectPoll: (tx) => orderSelect.selectPoll(tx, event.user_id),
-  countOrders: (tx) => orderSelect.countOrders(tx),
+  countOrders: (tx) => orderSelect.countOrders(tx, 300),
   selectListings: (tx) => listings.selectListings(tx, event.user_id, { mismatched: true, different: true, limit: 1 }),
   selectListing: (tx) => listings.selectListing(tx, event.user_id, event.item_id),
   selectUnlisted: (tx) => listings.selectUnlisted(tx, event.user_id, { listed: [event.item_id], gone: [], named: 1 }),

@@ -1,15 +1,16 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readConfig } from '../../../src/config.ts';
-import { addSeller, type Caller } from '../../../src/marketplace/index.ts';
+import { addSeller, type CardTraderClient } from '../../../src/marketplace/index.ts';
 import { createOrders } from '../../../src/orders/index.ts';
 import type { OrdersObserver } from '../../../src/orders/observer.ts';
+import { countOrders } from '../../../src/orders/select.sql.ts';
 import { systemClock } from '../../../src/platform/clock.ts';
 import { createRegistry } from '../../../src/platform/kafka/index.ts';
 import { randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { until } from '../../support/wait.ts';
 
-/** Protects: at a seller’s orders one process looks once at a time, however long CardTrader takes to answer. */
+/** Protects: at a seller’s orders one process looks once at a time, however long CardTrader takes to answer; orders that nobody can read count as not read. */
 let world: MarketplaceWorld;
 
 beforeAll(async () => {
@@ -23,33 +24,35 @@ async function stranger(): Promise<string> {
   return user;
 }
 
-test('a look that outlasts its lease is not begun a second time beside itself', async () => {
-  const calls: string[] = [];
-  let answer = (): void => undefined;
-  const answered = new Promise<void>((resolve) => (answer = resolve));
+const POLL_MS = 86_400_000;
+
+function pollerWith(orders: CardTraderClient['orders']): ReturnType<typeof createOrders> {
   const nothing = (): void => undefined;
   const observer: OrdersObserver = { claimed: nothing, applied: nothing, unreadable: nothing, refused: nothing, counted: nothing, looked: nothing, tokenUnusable: nothing, transactionRetried: nothing, waiting: nothing };
-  const { client, limiter, keyring } = world.access;
-  const slow = {
-    ...client,
-    orders: async (caller: Caller, filter: Parameters<typeof client.orders>[1]) => {
-      calls.push(caller.userId);
-      await answered;
-      return client.orders(caller, filter);
-    },
-  };
-  const poller = createOrders({
-    config: { sellers: 4, pollMs: 86_400_000, settleMs: 0 },
+  return createOrders({
+    config: { sellers: 4, pollMs: POLL_MS, settleMs: 0 },
     topicPrefix: world.topics.prefix,
     registry: createRegistry(readConfig(world.environment).registry),
     postgres: world.postgres,
-    access: { ...world.access, client: slow, limiter, keyring },
+    access: { ...world.access, client: { ...world.access.client, orders } },
     clock: systemClock,
     observer,
     onEnqueued: nothing,
     onFatal: (error) => {
       throw error;
     },
+  });
+}
+
+test('a look that outlasts its lease is not begun a second time beside itself', async () => {
+  const calls: string[] = [];
+  let answer = (): void => undefined;
+  const answered = new Promise<void>((resolve) => (answer = resolve));
+  const { client } = world.access;
+  const poller = pollerWith(async (caller, filter) => {
+    calls.push(caller.userId);
+    await answered;
+    return client.orders(caller, filter);
   });
   const first = await stranger();
   await poller.start();
@@ -62,4 +65,20 @@ test('a look that outlasts its lease is not begun a second time beside itself', 
   answer();
   await until('both are read', async () => (await world.rows('SELECT FROM remote_order_polls WHERE polled_at IS NOT NULL AND lease_owner IS NULL')).length === 2);
   await poller.stop();
+});
+
+test('a list that is never answered counts as overdue, though each look at it is soon made again', async () => {
+  const overdue = async (): Promise<number> => (await countOrders(world.postgres.prisma, POLL_MS / 1_000)).overdueSeconds;
+  const seller = await stranger();
+  await world.rows("UPDATE remote_order_polls SET polled_at = now() - interval '2 days' WHERE user_id = $1", seller);
+  expect(await overdue()).toBeLessThan(3_600); // one that is about to be read
+  const poller = pollerWith(() => Promise.resolve({ outcome: 'unknown', reason: 'unreadable', message: 'no list of orders', status: 200, requestId: null, serverDate: null, durationMs: 1 }));
+  await poller.start();
+  await until('a look came to nothing', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND failures > 0 AND lease_owner IS NULL', seller)).length === 1);
+  await poller.stop();
+  const seconds = await overdue();
+  expect(seconds).toBeGreaterThan(86_300); // a day, of the two
+  expect(seconds).toBeLessThan(86_700);
+  await world.rows("UPDATE marketplace_sellers SET status = 'paused' WHERE user_id = $1", seller);
+  expect(await overdue()).toBeLessThan(3_600);
 });
