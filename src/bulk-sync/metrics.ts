@@ -2,6 +2,7 @@ import type { Clock } from '../platform/clock.ts';
 import type { Logger } from '../platform/log.ts';
 import type { Metrics } from '../platform/metrics.ts';
 import type { Postgres } from '../platform/postgres/index.ts';
+import { DEAD_LETTER_REASONS } from '../records/index.ts';
 import type { ChunkOutcome } from './handle.ts';
 import { KINDS } from './job.ts';
 import { countBulkSync } from './jobs.sql.ts';
@@ -37,6 +38,7 @@ export function bulkSyncMetrics(metrics: Metrics, logger: Logger): BulkSyncObser
 export function snapshotMetrics(metrics: Metrics, { clock, logger }: { clock: Clock; logger: Logger }): SnapshotObserver {
   for (const outcome of OUTCOMES) metrics.bulkSyncChunks.inc({ outcome }, 0);
   for (const kind of [...KINDS, 'unmapped']) metrics.bulkSyncProducts.inc({ kind }, 0);
+  for (const restart of ['true', 'false']) metrics.crashes.inc({ restart }, 0);
   return {
     chunkCommitted({ topic, outcomes, counts, parked, deadLetters, timestamps }) {
       if (timestamps.length === 0) return; // told of with another partition's chunk
@@ -52,7 +54,10 @@ export function snapshotMetrics(metrics: Metrics, { clock, logger }: { clock: Cl
     },
     held: (code, message) => logger.warn({ code, error: message }, 'snapshots are not read until it answers again'),
     resumed: () => logger.info('snapshots are read again'),
-    assigned: () => metrics.rebalances.inc(),
+    assigned(partitions) {
+      metrics.rebalances.inc();
+      for (const topic of new Set(partitions.map((each) => each.topic))) for (const reason of Object.keys(DEAD_LETTER_REASONS)) metrics.dlqRecords.inc({ topic, reason }, 0);
+    },
     crashed(error, restarting) {
       metrics.crashes.inc({ restart: String(restarting) });
       logger.error({ error: error.message, restarting }, 'the Kafka consumer of snapshots crashed');

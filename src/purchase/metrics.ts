@@ -11,6 +11,7 @@ import { countActiveSagas } from './sagas.sql.ts';
 
 /** The saga role's observer for production. */
 export function sagaMetrics(metrics: Metrics, { clock, logger }: { clock: Clock; logger: Logger }): SagaObserver {
+  for (const restart of ['true', 'false']) metrics.crashes.inc({ restart }, 0);
   const stepped = (steps: readonly HistoryRow[]): void => {
     const now = clock.now();
     for (const { saga, fact } of steps) {
