@@ -95,7 +95,7 @@ export function createMetrics({ clock = systemClock, ...options }: { process?: b
 
   return {
     recordsLag: gauge('brx_consumer_records_lag', 'records from the committed offset to the end of the partition', ['topic', 'partition', 'group']),
-    lagSeconds: gauge('brx_consumer_lag_seconds', 'age of the oldest record that is not done yet; 0 when caught up', ['topic', 'partition']),
+    lagSeconds: gauge('brx_consumer_lag_seconds', 'age of the oldest record that is not done yet; 0 when caught up', ['topic', 'partition', 'group']),
     consumerStatus: gauge('brx_consumer_status', 'always 1; how an owned partition does over two minutes is in the label status: ok, warn, stall, rewind, replay', ['topic', 'partition', 'group', 'status']),
     topicPartitions: gauge('brx_consumer_topic_partitions', 'partitions the topic has, whoever owns them', ['topic', 'group']),
     consumerHeld: gauge('brx_consumer_held', '1: reading is paused because something is away (PostgreSQL, the registry, room in the outbox); 0: it is not', ['group']),

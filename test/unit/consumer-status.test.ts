@@ -124,7 +124,7 @@ describe('as metrics', () => {
     const text = await metrics.render();
     for (const line of [
       'brx_consumer_records_lag{topic="t",partition="3",group="g"} 7',
-      'brx_consumer_lag_seconds{topic="t",partition="3"} 1.5',
+      'brx_consumer_lag_seconds{topic="t",partition="3",group="g"} 1.5',
       'brx_consumer_status{topic="t",partition="3",group="g",status="stall"} 1',
       'brx_consumer_topic_partitions{topic="t",group="g"} 12',
       'brx_consumer_held{group="g"} 1',

@@ -9,7 +9,7 @@ export function watchConsumers(metrics: Metrics, consumers: readonly { reading()
       const { group, partitions, topicPartitions, held, stillSeconds } = consumer.reading();
       for (const { topic, partition, records, seconds, status } of partitions) {
         metrics.recordsLag.set({ topic, partition, group }, records);
-        metrics.lagSeconds.set({ topic, partition }, seconds);
+        metrics.lagSeconds.set({ topic, partition, group }, seconds);
         metrics.consumerStatus.set({ topic, partition, group, status }, 1);
       }
       for (const [topic, count] of topicPartitions) metrics.topicPartitions.set({ topic, group }, count);

@@ -1,7 +1,8 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { createMetrics } from '../../../src/platform/metrics.ts';
-import { alerts, AWAITED, knownMetrics, recordings, ruleFiles, ruleTests, unknownNames } from '../../support/operations-files.ts';
+import { alerts, AWAITED, type Alert, knownMetrics, recordings, ruleFiles, ruleTests, unknownNames } from '../../support/operations-files.ts';
 import { namesOf } from '../../support/promql.ts';
 
 /** Protects: an alert that fires is about something the program measures, says what it is and where to go on. promtool runs the rules themselves (integration/promtool). */
@@ -44,6 +45,36 @@ test('every file of rules has its file of tests, which reads it; no test is for 
 test.each(recordings())('$record records what the code measures', ({ record, expr }) => {
   expect(record).toMatch(/^brx:[a-z_]+:[a-z0-9_]+$/);
   expect(unknownNames(expr)).toEqual([]);
+});
+
+describe('an alert that keeps another from being told', () => {
+  const { inhibit_rules: rules } = parse(readFileSync('ops/alertmanager/alertmanager.yml', 'utf8')) as { inhibit_rules: { source_matchers: string[]; target_matchers: string[]; equal?: string[] }[] };
+  const known = knownMetrics();
+
+  /** Labels that tell alerts of the same name apart. */
+  function labelsOf({ expr }: Alert): Set<string> {
+    const { labels, selectors } = namesOf(expr);
+    return new Set(labels.length > 0 ? labels : selectors.flatMap(({ metric }) => known.get(metric) ?? []));
+  }
+  const matching = (matchers: readonly string[]): Alert[] =>
+    all.filter(({ alert, labels }) =>
+      matchers.every((matcher) => {
+        const [, label = '', op = '', value = ''] = /^(\w+)(=~|!=|=)"(.*)"$/.exec(matcher) ?? [];
+        const its = label === 'alertname' ? alert : (labels?.[label] ?? '');
+        return op === '=~' ? new RegExp(`^(?:${value})$`).test(its) : (its === value) === (op === '=');
+      }),
+    );
+  const pairs = rules.flatMap(({ source_matchers, target_matchers, equal = [] }) => matching(source_matchers).flatMap((source) => matching(target_matchers).map((target) => ({ name: source.alert, other: target.alert, source, target, equal }))));
+
+  test('is there, and so is the other', () => {
+    for (const { source_matchers, target_matchers } of rules) for (const matchers of [source_matchers, target_matchers]) expect(matching(matchers), matchers.join()).not.toEqual([]);
+  });
+
+  test.each(pairs)('$name is about the same thing as $other: what both have a label for is equal', ({ source, target, equal }) => {
+    const others = labelsOf(target);
+    const shared = [...labelsOf(source)].filter((label) => others.has(label));
+    expect([...equal].sort()).toEqual([...new Set(shared)].sort());
+  });
 });
 
 test('a series that is awaited is not there yet: once it is, its entry goes', () => {
