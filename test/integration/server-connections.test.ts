@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { selectServer } from '../../src/operations/doctor/doctor.sql.ts';
 import { createMetrics } from '../../src/platform/metrics.ts';
 import { silentLogger } from '../../src/platform/log.ts';
 import { createPostgres, watchPostgres, type Postgres } from '../../src/platform/postgres/index.ts';
+import { readServerConnections } from '../../src/platform/postgres/server.sql.ts';
 import { watchRedis } from '../../src/platform/redis/index.ts';
 import { databaseConfig } from '../support/database-config.ts';
 import { createTestDatabase, type TestDatabase } from '../support/database.ts';
@@ -34,6 +36,25 @@ test('PostgreSQL: as many as pg_stat_activity has, against what is left for prog
   expect(seen['brx_server_max_connections{server="postgres"}']).toBe((rows[0]?.max ?? 0) - (rows[0]?.reserved ?? 0));
   expect(seen['brx_server_connections{server="postgres"}']).toBeGreaterThanOrEqual(postgres.pool.totalCount);
   expect(seen['brx_pool_max_connections{pool="postgres"}']).toBe(postgres.config.poolMax);
+});
+
+test('PostgreSQL: connections of other roles count, also where ours may not see what they do', async () => {
+  const role = `${database.name}_plain`;
+  await postgres.pool.query(`CREATE ROLE ${role} LOGIN`);
+  const url = new URL(database.url);
+  url.username = role;
+  const plain = createPostgres(databaseConfig(url.toString()), { logger: silentLogger, applicationName: 'plain', keyLookupsOnly: false });
+  const others = await Promise.all(Array.from({ length: 3 }, () => postgres.pool.connect()));
+  try {
+    const { rows } = await plain.pool.query<{ hidden: number }>("SELECT count(*)::int AS hidden FROM pg_stat_activity WHERE application_name = 'connections' AND backend_type IS NULL");
+    expect(rows[0]?.hidden).toBeGreaterThanOrEqual(3);
+    expect((await readServerConnections(plain.prisma)).used).toBeGreaterThanOrEqual(4);
+    expect((await selectServer(plain.pool, 'plain')).connections).toBeGreaterThanOrEqual(4);
+  } finally {
+    for (const other of others) other.release();
+    await plain.close();
+    await postgres.pool.query(`DROP ROLE ${role}`);
+  }
 });
 
 test('Redis: as many as are connected, against maxclients; the budget of commands stands in for a pool', async () => {

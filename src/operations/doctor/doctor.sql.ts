@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import type { RunStatement } from '../../platform/mysql/index.ts';
+import { IS_CLIENT } from '../../platform/postgres/index.ts';
 
 type Queryable = Pick<pg.Pool, 'query'>;
 
@@ -28,8 +29,8 @@ SELECT current_setting('server_version_num')::int AS version, current_setting('s
        extract(epoch FROM clock_timestamp()) * 1000 AS "nowMs",
        current_setting('fsync') AS fsync, current_setting('full_page_writes') AS "fullPageWrites", current_setting('synchronous_commit') AS "synchronousCommit",
        current_setting('max_connections')::int AS "maxConnections", current_setting('superuser_reserved_connections')::int + coalesce(current_setting('reserved_connections', true)::int, 0) AS "reservedConnections",
-       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend') AS connections,
-       (SELECT count(*)::int FROM pg_stat_activity WHERE backend_type = 'client backend' AND application_name IN ($1, $1 || ' relay', $1 || ' reads')) AS "oursConnected",
+       (SELECT count(*)::int FROM pg_stat_activity WHERE ${IS_CLIENT}) AS connections,
+       (SELECT count(*)::int FROM pg_stat_activity WHERE ${IS_CLIENT} AND application_name IN ($1, $1 || ' relay', $1 || ' reads')) AS "oursConnected",
        (SELECT coalesce(max(extract(epoch FROM clock_timestamp() - xact_start)) * 1000, 0) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()) AS "oldestTransactionMs",
        (SELECT count(*)::int FROM pg_prepared_xacts) AS "preparedTransactions",
        (SELECT age(datfrozenxid)::int FROM pg_database WHERE datname = current_database()) AS "transactionIdAge"`;

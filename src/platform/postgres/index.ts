@@ -7,6 +7,7 @@ export { readerMetrics, watchPostgres, watchReaders } from './metrics.ts';
 export { poolStats, type PoolStats } from './pool.ts';
 export { createPostgres, type Database, type Postgres, type PostgresOptions } from './postgres.ts';
 export { createReaders, FALLBACK_REASONS, type FallbackReason, type Reader, type Readers, type ReadersOptions, type ReadOptions } from './replicas.ts';
+export { IS_CLIENT } from './server.sql.ts';
 export { openSession, type Session, type SessionOptions } from './session.ts';
 export { nameStatement } from './statements.ts';
 export { LANE_LOCK_CLASS, lockLanes, lockUsers } from './lanes.sql.ts';
