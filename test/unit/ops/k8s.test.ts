@@ -58,7 +58,7 @@ const containersOf = (pod: PodSpec): Container[] => [...(pod.initContainers ?? [
 const lines = (text: string): Record<string, string> => Object.fromEntries(text.split('\n').filter((line) => /^[A-Z]/.test(line)).map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]));
 const shared = lines(readFileSync(`${ROOT}/config/config.env`, 'utf8'));
 const example = lines((kustomizations.find(({ folder }) => folder === 'example/settings')?.file.configMapGenerator?.[0]?.literals ?? []).join('\n'));
-const SECRETS: Record<string, string> = { 'database-url': 'postgresql://brx:secret@db:5432/brx', 'http-token': 'a-token-of-enough-length', 'redis-url': 'redis://redis:6379', 'secret-keys': `k:${Buffer.alloc(32).toString('base64')}` };
+const SECRETS: Record<string, string> = { 'database-url': 'postgresql://brx:secret@db:5432/brx', 'database-owner-url': 'postgresql://owner:secret@db:5432/brx', 'http-token': 'a-token-of-enough-length', 'redis-url': 'redis://redis:6379', 'mysql-url': 'mysql://brx:secret@mysql:3306/brx', 'secret-keys': `k:${Buffer.alloc(32).toString('base64')}` };
 
 /** What the program reads inside the container; files of secrets are read as kubelet would write them. */
 function configOf(pod: PodSpec, container: Container, config: Record<string, string> = shared): Config {
@@ -110,11 +110,41 @@ describe('settings', () => {
     }
   });
 
+  test('tables are changed by their owner, and by nobody else', () => {
+    for (const { name, pod } of pods) for (const container of containersOf(pod)) expect(configOf(pod, container).postgres.url, name).toBe(SECRETS[name === 'brx-sync-prepare' ? 'database-owner-url' : 'database-url']);
+  });
+
   test('the dispatcher counts requests together with the others, and can open tokens', () => {
     const { pod } = pods.find(({ name }) => name === 'brx-sync-dispatcher')!;
     const config = configOf(pod, pod.containers[0]!);
     expect(config.redis.url).toBe(SECRETS['redis-url']);
     expect(config.secrets.keys).toHaveLength(1);
+  });
+});
+
+describe('the catalogue', () => {
+  const patched = structuredClone(pods.find(({ name }) => name === 'brx-sync-ingest')!.pod);
+  for (const { target, patch } of kustomizations.find(({ folder }) => folder === 'catalogue')?.file.patches ?? []) {
+    expect(target).toEqual({ kind: 'Deployment', name: 'brx-sync-ingest' });
+    for (const { op, path, value } of parse(patch) as { op: string; path: string; value: never }[]) {
+      const to = path.replace('/spec/template/spec/', '');
+      expect(op).toBe('add');
+      if (to === 'containers/0/env/-') patched.containers[0]!.env.push(value);
+      else if (to === 'volumes/0/secret/items/-') patched.volumes[0]!.secret.items.push(value);
+      else throw new Error(`nothing is there: ${path}`);
+    }
+  }
+
+  test('is MySQL, behind Redis, for whoever applies bulk syncs; the secret the manual makes has a file for it', () => {
+    const config = configOf(patched, patched.containers[0]!);
+    expect(config.mysql.url).toBe(SECRETS['mysql-url']);
+    expect(config.redis.url).toBe(SECRETS['redis-url']);
+    const made = [...readFileSync(`${ROOT}/README.md`, 'utf8').matchAll(/--from-file=([a-z-]+)/g)].map(([, file = '']) => file);
+    expect(made.toSorted()).toEqual(Object.keys(SECRETS).sort());
+  });
+
+  test('is in the example', () => {
+    expect(kustomizations.find(({ folder }) => folder === 'example/workers')?.file.components).toContain('../../catalogue');
   });
 });
 
@@ -215,8 +245,8 @@ describe('scaling', () => {
       const config = configOf(spec.template.spec, spec.template.spec.containers[0]!);
       const most = scalers.find((scaler) => scaler.spec.scaleTargetRef.name === metadata.name)?.spec.maxReplicaCount ?? spec.replicas;
       const role = metadata.labels['app.kubernetes.io/component'] ?? '';
-      const each = config.postgres.poolMax + (role === 'relay' ? 1 : 0);
-      expect(manual).toMatch(new RegExp(`^\\| \`${role}\` \\| ${most} \\| ${config.postgres.poolMax}\\b.* \\| ${most * each} \\|$`, 'm'));
+      const each = config.postgres.poolMax + config.replicas.poolMax + (role === 'relay' ? 1 : 0); // every role answers HTTP, which reads through connections of its own
+      expect(manual).toMatch(new RegExp(`^\\| \`${role}\` \\| ${most} \\| ${config.postgres.poolMax},.* ${config.replicas.poolMax} for the API\\b.* \\| ${most * each} \\|$`, 'm'));
       sum += most * each;
     }
     const operators = Number(/^\| `prepare` and operators \|.*\| (\d+) \|$/m.exec(manual)?.[1]);
