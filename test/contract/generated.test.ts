@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { LATEST, LIMITS, RECORD_NAMES, RECORDS, RULES, TOPICS, type AvroField, type AvroType, type RecordName, type Topic } from '../../src/contract/index.ts';
+import { LATEST, LIMITS, PURCHASE_REASONS, RECORD_NAMES, RECORDS, RULES, TOPICS, type AvroField, type AvroType, type RecordName, type Topic } from '../../src/contract/index.ts';
 
 /**
  * What is derived from schemas/*.avsc is committed and must not drift from it. After a change of a schema run
@@ -44,6 +44,11 @@ test('the tables and the example of docs/producers.md are current', async () => 
     document = `${document.slice(0, document.indexOf(start) + start.length)}${text}\n${document.slice(document.indexOf(end))}`;
   }
   await expect(document).toMatchFileSnapshot('../../docs/producers.md');
+});
+
+test('docs/producers.md explains every reason an outcome may have', () => {
+  const document = readFileSync(new URL('docs/producers.md', root), 'utf8');
+  for (const reason of Object.keys(PURCHASE_REASONS)) expect(document).toMatch(new RegExp(`(REJECTED|CANCELLED) [^|]*\`${reason}\``));
 });
 
 const LIMIT_NAMES: Record<keyof typeof LIMITS, string> = {
