@@ -169,6 +169,15 @@ describe('roles', () => {
     expect(spec.strategy.rollingUpdate).toEqual({ maxSurge: 0, maxUnavailable: 1 }); // what the sum of connections counts on
   });
 
+  test('after a restore, commands run in an instance with every secret that calls nobody', () => {
+    const [, patch = ''] = /kubectl -n brx-sync patch deployment brx-sync-dispatcher --type=json -p '(.+)'$/m.exec(readFileSync(`${ROOT}/README.md`, 'utf8')) ?? [];
+    const [role, replicas] = JSON.parse(patch) as { op: string; path: string; value: unknown }[];
+    expect(replicas).toEqual({ op: 'replace', path: '/spec/replicas', value: 1 });
+    expect(role).toEqual({ op: 'replace', path: '/spec/template/spec/containers/0/args/4', value: 'http' });
+    const { args } = pods.find(({ name }) => name === 'brx-sync-dispatcher')!.pod.containers[0]!;
+    expect(args.slice(3)).toEqual(['--roles', 'dispatcher,http']);
+  });
+
   test('the job does what prepares a deployment, in order', () => {
     const { pod } = pods.find(({ name }) => name === 'brx-sync-prepare')!;
     expect(containersOf(pod).map(({ args }) => args.slice(2).join(' '))).toEqual(['migrate', 'topics apply', 'schemas apply']);
