@@ -90,7 +90,7 @@ describe('docker-compose.yml', () => {
 
   it('runs BRX Sync as one that prepares and two that work, the same but for their port', () => {
     const { prepare, 'worker-1': one, 'worker-2': other } = file.services;
-    expect(prepare?.command?.at(-1)).toBe(['migrate', 'topics apply', 'schemas apply'].map((words) => `node dist/src/cli/main.js ${words}`).join(' && '));
+    expect(prepare?.command?.at(-1)).toBe(['migrate', 'topics apply', 'schemas apply', 'catalogue seed'].map((words) => `node dist/src/cli/main.js ${words}`).join(' && '));
     expect(prepare?.restart).toBe('no');
     for (const worker of [one, other]) {
       expect(worker?.image).toBe(`brx-sync:${packageVersion()}`);
