@@ -8,6 +8,8 @@ import { createEncoder, type Registry } from '../platform/kafka/index.ts';
 import { inTransaction, lockUsers, recordOperatorAction, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { deleteDrift, selectDrift, type DriftRow } from './drift.sql.ts';
 import { confirmListings, selectRelisted } from './items.sql.ts';
+import { haveOrdersRead } from './orders-read.ts';
+import { CAUSES } from './job.ts';
 import { statesOf } from './states.ts';
 
 /** What mends a difference. */
@@ -33,6 +35,10 @@ export interface FixDeps {
   readonly clock: Clock;
   readonly registry: Pick<Registry, 'versions'>;
   readonly topicPrefix: string;
+  /** How long whoever reads orders is waited for, ms; 0: nobody does, so no sale there will ever be heard of. */
+  readonly ordersPatienceMs: number;
+  /** Ends the wait. */
+  readonly signal?: AbortSignal;
 }
 
 export interface Fixed {
@@ -40,14 +46,23 @@ export interface Fixed {
   readonly skipped: readonly { readonly subject: string; readonly why: string }[];
 }
 
-/** Mends differences of one seller in one transaction, those of which nothing has changed since they were seen, and writes down who did it. */
+/**
+ * Mends differences of one seller in one transaction, those of which nothing has changed since they were seen, and writes down who did it. Two reports may agree on what a sale there has
+ * done that nobody has heard of yet:
+ *
+ *   5 here, 2 sold there ─► report, report: 3 there ─► SET 3 here, or 5 there again ─► the order is read: 1 here, or two cards sold twice
+ *
+ * so the seller's orders are read first; then the item counts as changed.
+ */
 export async function applyFixes(deps: FixDeps, userId: string, rows: readonly DriftRow[], { who, reason }: { who: string; reason: string }): Promise<Fixed> {
   if (rows.length === 0) return { done: [], skipped: [] };
   const encoder = createEncoder(deps.registry, ['InventoryLevel']);
   await encoder.prepare();
+  const counted = rows.filter(isOfCopies);
+  const ordersRead = counted.length === 0 || deps.ordersPatienceMs === 0 || (await haveOrdersRead(deps, userId, { since: Math.max(...counted.map(({ seenAt }) => seenAt.getTime())), patienceMs: deps.ordersPatienceMs, ...(deps.signal !== undefined && { signal: deps.signal }) }));
   return inTransaction(deps.postgres, async (tx) => {
     await lockUsers(tx, [userId]);
-    const { ready, skipped } = await stillSo(tx, userId, rows);
+    const { ready, skipped } = await stillSo(tx, userId, rows, ordersRead);
     const of = (fix: Fix): DriftRow[] => ready.filter((row) => fixOf(row) === fix);
     const levels = await setHere(tx, userId, of('set_here'), deps.clock.now());
     await enqueue(tx, levels.map((level) => userMessage(encoder, topicName(deps.topicPrefix, TOPICS.inventoryLevels), 'InventoryLevel', level)));
@@ -63,12 +78,15 @@ export async function applyFixes(deps: FixDeps, userId: string, rows: readonly D
   });
 }
 
+/** Whether mending it moves copies, on either side. */
+const isOfCopies = (row: DriftRow): boolean => row.cause !== 'price' && (fixOf(row) === 'push' || fixOf(row) === 'set_here');
+
 const shownOf = (rows: readonly DriftRow[]): { itemId: string; quantity: number }[] => rows.flatMap(({ itemId, theirs }) => (itemId === null || theirs === null ? [] : [{ itemId, quantity: theirs }]));
 
 /** More than one seller has items. */
 const MOST_DRIFT = 10_000_000;
 
-async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[]): Promise<{ ready: DriftRow[]; skipped: { subject: string; why: string }[] }> {
+async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[], ordersRead: boolean): Promise<{ ready: DriftRow[]; skipped: { subject: string; why: string }[] }> {
   const ready: DriftRow[] = [];
   const skipped: { subject: string; why: string }[] = [];
   // Whoever asks has read these rows without the lane: another report may have ended since.
@@ -78,6 +96,10 @@ async function stillSo(tx: Transaction, userId: string, rows: readonly DriftRow[
     const fix = fixOf(row);
     if (fix === 'import' || fix === 'list_there' || row.itemId === null) {
       skipped.push({ subject: row.subject, why: FIXES[fix] });
+      continue;
+    }
+    if (!ordersRead && isOfCopies(row)) {
+      skipped.push({ subject: row.subject, why: CAUSES.orders_not_read });
       continue;
     }
     const [state] = await statesOf(tx, userId, [{ productId: row.productId ?? 0, named: row.itemId }], row.seenAt.getTime());

@@ -47,7 +47,7 @@ async function drift(context: CliContext, userId: string | undefined, options: D
     const found = await selectDrift(postgres.prisma, userId ?? null, { all: options.unconfirmed === true, limit });
     if (apply !== true || userId === undefined || reason === undefined) return { rows: found, applied: undefined };
     const { createRegistry } = await import('../platform/kafka/index.ts');
-    const deps = { postgres, clock: systemClock, registry: createRegistry(config.registry), topicPrefix: config.kafka.topicPrefix };
+    const deps = { postgres, clock: systemClock, registry: createRegistry(config.registry), topicPrefix: config.kafka.topicPrefix, ordersPatienceMs: config.bulkSync.ordersPatienceMs, signal: context.signal };
     return { rows: found, applied: await applyFixes(deps, userId, found.filter(({ confirmed }) => confirmed), { who: operator(), reason }) };
   });
   out.json({ drift: rows.map((row) => ({ ...row, fix: fixOf(row) })), ...(applied !== undefined && { applied }) });

@@ -109,7 +109,7 @@ test('drift that another report has seen anew since it was read is not mended by
   expect(read).toMatchObject([{ theirs: 9 }]);
   control.setQuantity(item!.productId, 8);
   await bulk.run(seller.user, 'report');
-  const deps = { postgres: world.postgres, clock: systemClock, registry: createRegistry(readConfig(world.environment).registry), topicPrefix: world.topics.prefix };
+  const deps = { postgres: world.postgres, clock: systemClock, registry: createRegistry(readConfig(world.environment).registry), topicPrefix: world.topics.prefix, ordersPatienceMs: 20_000 };
   expect(await applyFixes(deps, seller.user, read, { who: 'test', reason: 'test' })).toMatchObject({ done: [], skipped: [{ subject: item!.itemId }] });
   expect([...(await bulk.stock(seller.user)).values()]).toEqual([5]);
 });
@@ -123,6 +123,42 @@ test('drift with listing sync on: what is here is pushed', async () => {
   await bulk.run(seller.user, 'report');
   expect((await brx(['drift', seller.user, '--apply', '--reason', 'counted'])).exit).toBe(0);
   await until('CardTrader has it', () => Promise.resolve(item!.now()?.quantity === 5));
+});
+
+test.each([['theirs is taken over', false], ['ours is pushed', true]])('drift that is a sale nobody has heard of is left to the sale where %s', async (_, listingSync) => {
+  const seller = await world.seller(5);
+  const [item] = seller.items;
+  // CardTrader's clock has whole seconds: a sale in the second in which the account was taken on counts as one from before.
+  await world.rows("UPDATE marketplace_sellers SET listing_sync = $2, added_at = now() - interval '1 hour' WHERE user_id = $1", seller.user, listingSync);
+  // Orders are read every five minutes: the first look is over, the next one is not due.
+  await until('the orders have been read', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL AND lease_owner IS NULL', seller.user)).length === 1);
+  world.simulator.control.sell({ sellerId: seller.sellerId, productId: item!.productId, quantity: 2 });
+  await bulk.run(seller.user, 'report');
+  await bulk.run(seller.user, 'report');
+  expect((await brx(['drift', seller.user, '--apply', '--reason', 'counted', '--json'])).json).toMatchObject({ applied: { done: [], skipped: [{ subject: item!.itemId }] } });
+  await until('the sale is heard of', async () => (await world.rows("SELECT FROM stock_ledger WHERE user_id = $1 AND cause = 'cardtrader'", seller.user)).length === 1);
+  await world.settled();
+  expect([...(await bulk.stock(seller.user)).values()]).toEqual([3]);
+  expect(item!.now()?.quantity).toBe(3);
+});
+
+test('drift while nobody reads orders: numbers are left, prices and what is gone are mended', async () => {
+  const alone = await createMarketplaceWorld({ env: { ...BULK, BRX_ORDERS_SELLERS: '0' } });
+  try {
+    const own = bulkWorld(alone);
+    await alone.startAll();
+    const seller = await alone.seller(5, 6);
+    const [counted, gone] = seller.items;
+    alone.simulator.control.setQuantity(counted!.productId, 9);
+    alone.simulator.control.removeProduct(gone!.productId);
+    await own.run(seller.user, 'report');
+    await own.run(seller.user, 'report');
+    const deps = { postgres: alone.postgres, clock: systemClock, registry: createRegistry(readConfig(alone.environment).registry), topicPrefix: alone.topics.prefix, ordersPatienceMs: 300 };
+    const found = await selectDrift(alone.postgres.prisma, seller.user, { all: false, limit: 10 });
+    expect(await applyFixes(deps, seller.user, found, { who: 'test', reason: 'test' })).toMatchObject({ done: [{ subject: gone!.itemId, fix: 'mark_gone' }], skipped: [{ subject: counted!.itemId }] });
+  } finally {
+    await alone.close();
+  }
 });
 
 test('at night each seller is reported on once, however many processes run', async () => {
