@@ -7,6 +7,7 @@ import { faultPoint } from '../platform/fault-points.ts';
 import { derivedUuid } from '../platform/ids.ts';
 import type { Encoder } from '../platform/kafka/index.ts';
 import { jsonText, lockUsers, type Postgres, type Transaction } from '../platform/postgres/index.ts';
+import type { Turn } from '../platform/turn.ts';
 import { shrunkFrom } from './believe.ts';
 import { countOpen, insertFindings, takeToSend, type ToSend } from './chunks.sql.ts';
 import { Cut, snapshotProduct } from './cut.ts';
@@ -31,6 +32,8 @@ export interface SessionDeps {
   /** How long whoever reads orders is waited for; 0: nobody does. */
   readonly ordersPatienceMs: number;
   readonly onEnqueued: () => void;
+  /** Of the job among those this process works on: over, it is given back while it only waits to ask. */
+  readonly turn: Turn;
   /** One after the other over all jobs of the process: at most one connection. */
   readonly one: <T>(work: () => Promise<T>) => Promise<T>;
   readonly transaction: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
@@ -71,7 +74,7 @@ export async function work(deps: SessionDeps, owner: string, job: ClaimedJob, si
 
 /** Answers whether there is an export to apply. */
 async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, signal: AbortSignal): Promise<boolean> {
-  const { access, clock, observer } = deps;
+  const { access, clock, observer, turn } = deps;
   const { userId } = job;
   const fail = async (problem: Problem, said: string, taken?: Cut): Promise<false> => {
     await deps.transaction((tx) => failJob(tx, claim, { problem, said, products: taken?.products ?? null, digest: taken?.digest ?? null }));
@@ -82,7 +85,7 @@ async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, sig
   const token = openClaimed(access.keyring, job, (problem) => (unopened = problem));
   if (token === undefined) return fail('token_unreadable', unopened);
   observer.stepped(job, 'EXPORTING', null);
-  const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: signal }, signal);
+  const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: turn.until, may: () => (turn.sent(), true) }, signal);
   if (outcome.outcome === 'refused' && outcome.reason === 'token_rejected') {
     await deps.one(() => rejectToken(deps.postgres, job, { who: 'brx-sync', reason: 'CardTrader answered 401 to an export: the token is revoked, or another one was made' }));
     return fail('token_rejected', outcome.message);
@@ -90,6 +93,10 @@ async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, sig
   if (outcome.outcome === 'refused') return fail('refused', outcome.message);
   if (outcome.outcome !== 'applied') {
     signal.throwIfAborted();
+    if (turn.isOver) {
+      await deps.transaction((tx) => releaseJob(tx, claim, { inSeconds: 0, failed: false, said: 'CardTrader had the seller wait' }));
+      return false;
+    }
     const said = `${outcome.reason}: ${outcome.message}`;
     if (job.failures + 1 >= EXPORT_TRIES) return fail('export_unusable', said);
     observer.exportFailed(userId, said);
@@ -119,10 +126,14 @@ interface Export {
 
 /** Reads the stock and keeps it chunk by chunk; what CardTrader turns away is asked for again, from the beginning. */
 async function take(deps: SessionDeps, claim: Claim, caller: Caller, signal: AbortSignal): Promise<Export> {
-  const { access, clock, chunkProducts } = deps;
+  const { access, clock, chunkProducts, turn } = deps;
   let cut = new Cut(chunkProducts);
   let chunks = 0;
-  const outcome = await askPatiently({ clock, heard: (heard) => slowDown(access.limiter, caller.userId, heard), mayGoOn: () => !signal.aborted }, async () => {
+  const heard = (answer: Outcome<unknown>): Promise<void> => {
+    turn.answered();
+    return slowDown(access.limiter, caller.userId, answer);
+  };
+  const outcome = await askPatiently({ clock, heard, mayGoOn: () => !signal.aborted && !turn.isOver }, async () => {
     cut = new Cut(chunkProducts);
     chunks = 0;
     const begun = await deps.transaction((tx) => beginExport(tx, claim));

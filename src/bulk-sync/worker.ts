@@ -3,13 +3,14 @@ import { claimUntilStopped, fatalError, isPassing } from '../platform/claim-loop
 import { inTransaction, type Transaction } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
 import { oneAtATime } from '../platform/together.ts';
+import { Turn } from '../platform/turn.ts';
 import { Wake } from '../platform/wake.ts';
 import { claimJobs, keepJob, type Claim, type ClaimedJob } from './jobs.sql.ts';
 import { windowAt, type NightWindow } from './schedule.ts';
 import { scheduleReports } from './schedule.sql.ts';
 import { JobLost, work, type SessionDeps } from './session.ts';
 
-export interface WorkerDeps extends Omit<SessionDeps, 'one' | 'transaction'> {
+export interface WorkerDeps extends Omit<SessionDeps, 'one' | 'transaction' | 'turn'> {
   readonly owner: string;
   readonly leaseMs: number;
   /** Jobs at once. */
@@ -33,7 +34,7 @@ export class BulkSyncWorker implements Service {
   readonly #deps: WorkerDeps;
   readonly #stop = new AbortController();
   readonly #wake: Wake;
-  readonly #working = new Set<Promise<void>>();
+  readonly #working = new Map<Promise<void>, Turn>();
   readonly #one = oneAtATime();
   #loop: Promise<void> | undefined;
   #scheduleAt = 0;
@@ -51,7 +52,7 @@ export class BulkSyncWorker implements Service {
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the process stops'));
     await this.#loop;
-    await Promise.all(this.#working);
+    await Promise.all(this.#working.keys());
   }
 
   async #run(): Promise<void> {
@@ -65,6 +66,7 @@ export class BulkSyncWorker implements Service {
       free: () => jobsAtOnce - this.#working.size,
       claim: async (most) => {
         await this.#schedule();
+        if (most === 0) for (const turn of this.#working.values()) turn.giveWay();
         return most === 0 ? 0 : this.#claim(most);
       },
       onWaiting: (error) => observer.waiting(error),
@@ -72,25 +74,28 @@ export class BulkSyncWorker implements Service {
   }
 
   async #claim(most: number): Promise<number> {
-    const { owner, leaseMs } = this.#deps;
+    const { owner, leaseMs, clock } = this.#deps;
     const jobs = await this.#transaction((tx) => claimJobs(tx, owner, { leaseSeconds: leaseMs / 1_000, most }));
     for (const job of jobs) {
-      const working = this.#work(job).finally(() => {
+      const turn = new Turn(clock);
+      const working = this.#work(job, turn).finally(() => {
         this.#working.delete(working);
         this.#wake.wake();
       });
-      this.#working.add(working);
+      this.#working.set(working, turn);
     }
     return jobs.length;
   }
 
   /** A job whose lease is lost, or that meets something that is away, is left as it stands: somebody claims it once the lease is over. */
-  async #work(job: ClaimedJob): Promise<void> {
+  async #work(job: ClaimedJob, turn: Turn): Promise<void> {
     const { owner, clock, leaseMs, observer } = this.#deps;
     const claim: Claim = { jobId: job.jobId, epoch: job.epoch, owner };
     const ended = new AbortController();
     const stop = (): void => ended.abort(this.#stop.signal.reason);
     this.#stop.signal.addEventListener('abort', stop);
+    ended.signal.addEventListener('abort', () => turn.end('the job is not worked on any more'), { once: true });
+    if (this.#stop.signal.aborted) stop();
     const keeping = (async (): Promise<void> => {
       for (;;) {
         await clock.sleep(leaseMs / 3, ended.signal);
@@ -100,7 +105,7 @@ export class BulkSyncWorker implements Service {
       if (!ended.signal.aborted) ended.abort(error instanceof Error ? error : new Error(String(error)));
     });
     try {
-      await work({ ...this.#deps, one: this.#one, transaction: (task) => this.#transaction(task) }, owner, job, ended.signal);
+      await work({ ...this.#deps, turn, one: this.#one, transaction: (task) => this.#transaction(task) }, owner, job, ended.signal);
     } catch (error) {
       const reason: unknown = ended.signal.aborted ? ended.signal.reason : error;
       if (!(reason instanceof JobLost) && !this.#stop.signal.aborted && !isPassing(reason, (waiting) => observer.waiting(waiting))) this.#fatal(reason);

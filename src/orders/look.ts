@@ -158,6 +158,6 @@ async function ask<T>({ caller, clock, heard }: Pick<LookDeps, 'caller' | 'clock
   if (outcome.outcome === 'unknown' && outcome.reason === 'unreadable') return { ...outcome, reason: 'unreadable' };
   if (outcome.outcome === 'refused' && outcome.reason === 'not_found') return { ...outcome, reason: 'not_found' };
   if (outcome.outcome === 'refused' && outcome.reason === 'token_rejected') throw new Ended('token_rejected', outcome.message);
-  if (isStopping()) throw new Ended('stopped', 'the process stops');
+  if (isStopping()) throw new Ended('stopped', 'the process stops, or others are to have a turn');
   throw new Ended('unavailable', `CardTrader gave no usable answer (${outcome.reason}): ${outcome.message}`);
 }

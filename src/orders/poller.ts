@@ -5,6 +5,7 @@ import { faultPoint } from '../platform/fault-points.ts';
 import { inTransaction, type Transaction } from '../platform/postgres/index.ts';
 import type { Service } from '../platform/service.ts';
 import { oneAtATime } from '../platform/together.ts';
+import { Turn } from '../platform/turn.ts';
 import { Wake } from '../platform/wake.ts';
 import { applyCount, applyOrSetAside, type ApplyDeps } from './apply.ts';
 import { forgetCalls, markProcessed, readWaiting } from './inbox.sql.ts';
@@ -37,14 +38,14 @@ const FORGET_ROWS = 1_000;
 /**
  * Looks at sellers' orders: each seller every so often, and as soon as a webhook is in. Sellers are claimed by leases of their own, beside
  * those of operations, so any number of processes share them, and a thousand take the connections of ten: only so many are claimed
- * at once, and all they want of the database goes through one connection.
+ * at once, and all they want of the database goes through one connection. A seller who is told to wait long (429) gives the place to others meanwhile.
  */
 export class OrdersPoller implements Service {
   readonly name = 'orders';
   readonly #deps: PollerDeps;
   readonly #stop = new AbortController();
   readonly #wake: Wake;
-  readonly #looking = new Map<string, Promise<void>>();
+  readonly #looking = new Map<string, { readonly turn: Turn; readonly ended: Promise<void> }>();
   /** One after the other: at most one connection. */
   readonly #one = oneAtATime();
   #loop: Promise<void> | undefined;
@@ -67,8 +68,9 @@ export class OrdersPoller implements Service {
 
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the process stops'));
+    for (const { turn } of this.#looking.values()) turn.end('the process stops');
     await this.#loop;
-    await Promise.all(this.#looking.values());
+    await Promise.all([...this.#looking.values()].map(({ ended }) => ended));
   }
 
   async #run(): Promise<void> {
@@ -81,6 +83,7 @@ export class OrdersPoller implements Service {
       lastWaitMs: LAST_WAIT_MS,
       free: () => sellersAtOnce - this.#looking.size,
       claim: async (most) => {
+        if (most === 0) for (const { turn } of this.#looking.values()) turn.giveWay();
         const claimed = most === 0 ? 0 : await this.#claim(most);
         await this.#forget();
         return claimed;
@@ -90,12 +93,14 @@ export class OrdersPoller implements Service {
   }
 
   async #claim(most: number): Promise<number> {
-    const { owner, observer } = this.#deps;
+    const { owner, observer, clock } = this.#deps;
     const claimed = await this.#transaction((tx) => claimPolls(tx, owner, { leaseSeconds: LEASE_SECONDS, most, but: [...this.#looking.keys()] }));
     faultPoint('orders.after-claim');
     if (claimed.length > 0) observer.claimed(claimed.length);
     for (const seller of claimed) {
-      const looking = this.#look(seller)
+      const turn = new Turn(clock);
+      if (this.#stop.signal.aborted) turn.end('the process stops');
+      const ended = this.#look(seller, turn)
         .catch((error: unknown) => {
           // Its lease runs out, and somebody looks again.
           if (!this.#isPassing(error)) this.#fatal(error);
@@ -104,12 +109,12 @@ export class OrdersPoller implements Service {
           this.#looking.delete(seller.userId);
           this.#wake.wake();
         });
-      this.#looking.set(seller.userId, looking);
+      this.#looking.set(seller.userId, { turn, ended });
     }
     return claimed.length;
   }
 
-  async #look(seller: ClaimedPoll): Promise<void> {
+  async #look(seller: ClaimedPoll, turn: Turn): Promise<void> {
     const { access, clock, observer, settleMs } = this.#deps;
     const { userId } = seller;
     const token = openClaimed(access.keyring, seller, (problem) => observer.tokenUnusable(userId, problem));
@@ -117,11 +122,14 @@ export class OrdersPoller implements Service {
     const result = await look(
       {
         client: access.client,
-        caller: { userId, token, until: this.#stop.signal },
+        caller: { userId, token, until: turn.until, may: () => (turn.sent(), true) },
         clock,
         store: this.#storeOf(seller),
         settleMs,
-        heard: (outcome) => slowDown(access.limiter, userId, outcome),
+        heard: (outcome) => {
+          turn.answered();
+          return slowDown(access.limiter, userId, outcome);
+        },
         onUnreadable: (orders) => observer.unreadable(userId, orders),
       },
       seller,

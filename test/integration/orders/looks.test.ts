@@ -10,7 +10,7 @@ import { randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { until } from '../../support/wait.ts';
 
-/** Protects: at a seller’s orders one process looks once at a time, however long CardTrader takes to answer; orders that nobody can read count as not read. */
+/** Protects: at a seller’s orders one process looks once at a time, however long CardTrader takes to answer; orders that nobody can read count as not read; nobody waits for a seller who has to wait. */
 let world: MarketplaceWorld;
 
 beforeAll(async () => {
@@ -26,11 +26,11 @@ async function stranger(): Promise<string> {
 
 const POLL_MS = 86_400_000;
 
-function pollerWith(orders: CardTraderClient['orders']): ReturnType<typeof createOrders> {
+function pollerWith({ sellers = 4, orders = world.access.client.orders }: { sellers?: number; orders?: CardTraderClient['orders'] }): ReturnType<typeof createOrders> {
   const nothing = (): void => undefined;
   const observer: OrdersObserver = { claimed: nothing, applied: nothing, unreadable: nothing, refused: nothing, counted: nothing, looked: nothing, tokenUnusable: nothing, transactionRetried: nothing, waiting: nothing };
   return createOrders({
-    config: { sellers: 4, pollMs: POLL_MS, settleMs: 0 },
+    config: { sellers, pollMs: POLL_MS, settleMs: 0 },
     topicPrefix: world.topics.prefix,
     registry: createRegistry(readConfig(world.environment).registry),
     postgres: world.postgres,
@@ -49,10 +49,12 @@ test('a look that outlasts its lease is not begun a second time beside itself', 
   let answer = (): void => undefined;
   const answered = new Promise<void>((resolve) => (answer = resolve));
   const { client } = world.access;
-  const poller = pollerWith(async (caller, filter) => {
-    calls.push(caller.userId);
-    await answered;
-    return client.orders(caller, filter);
+  const poller = pollerWith({
+    orders: async (caller, filter) => {
+      calls.push(caller.userId);
+      await answered;
+      return client.orders(caller, filter);
+    },
   });
   const first = await stranger();
   await poller.start();
@@ -72,7 +74,7 @@ test('a list that is never answered counts as overdue, though each look at it is
   const seller = await stranger();
   await world.rows("UPDATE remote_order_polls SET polled_at = now() - interval '2 days' WHERE user_id = $1", seller);
   expect(await overdue()).toBeLessThan(3_600); // one that is about to be read
-  const poller = pollerWith(() => Promise.resolve({ outcome: 'unknown', reason: 'unreadable', message: 'no list of orders', status: 200, requestId: null, serverDate: null, durationMs: 1 }));
+  const poller = pollerWith({ orders: () => Promise.resolve({ outcome: 'unknown', reason: 'unreadable', message: 'no list of orders', status: 200, requestId: null, serverDate: null, durationMs: 1 }) });
   await poller.start();
   await until('a look came to nothing', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND failures > 0 AND lease_owner IS NULL', seller)).length === 1);
   await poller.stop();
@@ -81,4 +83,18 @@ test('a list that is never answered counts as overdue, though each look at it is
   expect(seconds).toBeLessThan(86_700);
   await world.rows("UPDATE marketplace_sellers SET status = 'paused' WHERE user_id = $1", seller);
   expect(await overdue()).toBeLessThan(3_600);
+});
+
+test('a seller who has to wait an hour after a 429 keeps nobody else’s orders unread, also where one seller is looked at at a time', async () => {
+  const [first, second] = [await stranger(), await stranger()];
+  await world.access.limiter.throttled(first, { retryAfterMs: 3_600_000 });
+  const poller = pollerWith({ sellers: 1 });
+  await poller.start();
+  try {
+    await until('the other’s are read', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL', second)).length === 1, { timeoutMs: 40_000 });
+    // It has not failed: it is still to be looked at.
+    expect(await world.rows('SELECT polled_at, failures, problem, next_poll_at <= now() AS due FROM remote_order_polls WHERE user_id = $1', first)).toEqual([{ polled_at: null, failures: 0, problem: null, due: true }]);
+  } finally {
+    await poller.stop();
+  }
 });

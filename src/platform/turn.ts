@@ -1,0 +1,49 @@
+import type { Clock } from './clock.ts';
+
+/** After so long without a request sent or answered a place goes to others. */
+const PATIENCE_MS = 10_000;
+
+/**
+ * One of the few places in which sellers are worked for. A 429 may tell a seller to wait for an hour; whoever only waits for its turn to ask is to keep nobody else out, and
+ * what was sent is waited for, or a slow CardTrader would have everything begun again and nothing ended.
+ */
+export class Turn {
+  readonly #clock: Clock;
+  readonly #over = new AbortController();
+  #since: number;
+  #sent = false;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#since = clock.monotonic();
+  }
+
+  /** Ends the wait for a turn, not what was sent. */
+  get until(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  get isOver(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  /** A request goes out. */
+  sent(): void {
+    this.#sent = true;
+  }
+
+  /** It is answered, or was given up. */
+  answered(): void {
+    this.#sent = false;
+    this.#since = this.#clock.monotonic();
+  }
+
+  /** Somebody else may be waiting for the place. */
+  giveWay(): void {
+    if (!this.#sent && this.#clock.monotonic() - this.#since > PATIENCE_MS) this.end('others are to have a turn');
+  }
+
+  end(why: string): void {
+    this.#over.abort(new Error(why));
+  }
+}
