@@ -5,7 +5,8 @@ const REMOVED = 1;
 
 /**
  * What is known here of these products: the item a product is tied to, else the one its text names, and how it stands. `since`: what changed later
- * counts as changed, as does an item with copies called off of which it is still to be counted whether they are on sale again. One row a product, in order. Needs the user's lane.
+ * counts as changed, as does an item with copies called off of which it is still to be counted whether they are on sale again, and every item of a parked user: what waits may be any event of it, and would
+ * come on top of what is newer. One row a product, in order. Needs the user's lane.
  */
 export async function readStates(tx: Transaction, userId: string, products: readonly { productId: number; named: string | null }[], since: number): Promise<State[]> {
   const rows = await tx.$queryRawUnsafe<(Omit<State, 'listing'> & { listedAs: number | null; gone: boolean | null })[]>(
@@ -13,9 +14,11 @@ export async function readStates(tx: Transaction, userId: string, products: read
             i.price_cents::float8 AS "priceCents", i.currency, l.product_id::float8 AS "listedAs", l.gone,
             EXISTS (SELECT FROM marketplace_operations AS o WHERE o.user_id = $1::uuid AND o.item_id = k.item_id AND o.due_at IS NOT NULL) AS busy,
             coalesce(i.updated_at > to_timestamp($4::float8 / 1000), false)
+              OR EXISTS (SELECT FROM parked_users AS q WHERE q.user_id = $1::uuid)
               OR EXISTS (SELECT FROM remote_order_lines AS r
                           WHERE r.user_id = $1::uuid AND r.item_id = k.item_id AND r.cancelled > r.relisted + r.kept AND r.cancelled_at > now() - interval '1 day')
               OR EXISTS (SELECT FROM marketplace_operations AS p WHERE p.operation_id = l.operation_id AND p.settled_at > to_timestamp($4::float8 / 1000))
+              OR coalesce(l.confirmed_at > to_timestamp($4::float8 / 1000) AND NOT l.gone, false) -- where the seller's text leaves a marker no room, nothing else tells of a write of ours
               OR EXISTS (SELECT FROM remote_order_lines AS r JOIN remote_orders AS o ON o.user_id = r.user_id AND o.order_id = r.order_id
                           WHERE r.user_id = $1::uuid AND r.item_id = k.item_id AND (r.sold_at > to_timestamp($4::float8 / 1000) OR o.changed_at > to_timestamp($4::float8 / 1000)))
               OR EXISTS (SELECT FROM remote_order_lines AS r

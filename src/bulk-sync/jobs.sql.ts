@@ -183,11 +183,15 @@ export async function insertChunk(tx: Transaction, claim: Claim, chunk: { chunk:
   return inserted === 1;
 }
 
-/** What there was before an export, for whether it can be believed. */
+/**
+ * What there was before an export, for whether it can be believed. What a report that was believed has missed is known to be gone, though its listing is marked only by `drift --apply`: counted, it would
+ * have every later export look as if it had shrunk. Nor are exports of another account, which the seller had before, a measure.
+ */
 export async function selectKnown(database: Database, userId: string): Promise<{ listed: number; lastProducts: number | null; shrunk: string[] }> {
   const [known] = await database.$queryRawUnsafe<{ listed: number; lastProducts: number | null; shrunk: string[] | null }[]>(
-    `WITH last AS (SELECT products, ended_at FROM bulk_sync_jobs WHERE user_id = $1::uuid AND state = 'DONE' ORDER BY asked_at DESC LIMIT 1)
-     SELECT (SELECT count(*)::int FROM marketplace_listings WHERE user_id = $1::uuid AND NOT gone) AS listed, (SELECT products FROM last) AS "lastProducts",
+    `WITH last AS (SELECT j.products, j.ended_at FROM bulk_sync_jobs AS j JOIN marketplace_sellers AS s ON s.user_id = j.user_id AND s.added_at < j.asked_at WHERE j.user_id = $1::uuid AND j.state = 'DONE' ORDER BY j.asked_at DESC LIMIT 1)
+     SELECT (SELECT count(*)::int FROM marketplace_listings AS l WHERE l.user_id = $1::uuid AND NOT l.gone
+               AND NOT EXISTS (SELECT FROM drift AS d WHERE d.user_id = l.user_id AND d.subject = l.item_id::text AND d.cause = 'gone' AND d.seen_at > l.confirmed_at AND d.seen_at > l.linked_at)) AS listed, (SELECT products FROM last) AS "lastProducts",
             (SELECT array_agg(s.digest ORDER BY s.ended_at DESC)
                FROM (SELECT digest, ended_at FROM bulk_sync_jobs WHERE user_id = $1::uuid AND problem = 'shrunk' AND ended_at > coalesce((SELECT ended_at FROM last), '-infinity') ORDER BY ended_at DESC LIMIT 5) AS s) AS shrunk`,
     userId,

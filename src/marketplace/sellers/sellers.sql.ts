@@ -53,12 +53,18 @@ const WORK_AT = `(SELECT now() FROM marketplace_operations AS o WHERE o.user_id 
 
 /**
  * A new seller, or a new token for one; active from now on. Another account than before is taken on now: what it had sold by then is in the stock that is here, and its orders are read from
- * the beginning, which the ids of the other one's say nothing of. Needs the user's lane.
+ * the beginning, which the ids of the other one's say nothing of; nor does what is known of the other one's stock, in a bulk sync that is under way or as drift. Needs the user's lane.
  */
 export async function upsertSeller(tx: Transaction, userId: string, sealed: Sealed, hint: string, app: RemoteApp, webhookSecret: Sealed | null): Promise<void> {
   await tx.$executeRawUnsafe(
     `WITH exchanged AS (
-       UPDATE remote_order_polls AS p SET through_id = NULL, next_poll_at = now() FROM marketplace_sellers AS o WHERE o.user_id = $1::uuid AND p.user_id = o.user_id AND o.seller_id <> $7::float8::bigint)
+       SELECT o.user_id FROM marketplace_sellers AS o WHERE o.user_id = $1::uuid AND o.seller_id <> $7::float8::bigint),
+     read_anew AS (
+       UPDATE remote_order_polls AS p SET through_id = NULL, next_poll_at = now(), lease_owner = NULL, lease_until = NULL FROM exchanged AS e WHERE p.user_id = e.user_id),
+     called_off AS (
+       UPDATE bulk_sync_jobs AS j SET state = 'CANCELLED', due_at = NULL, ended_at = now(), lease_owner = NULL, lease_until = NULL FROM exchanged AS e WHERE j.user_id = e.user_id AND j.due_at IS NOT NULL),
+     forgotten AS (
+       DELETE FROM drift AS d USING exchanged AS e WHERE d.user_id = e.user_id)
      INSERT INTO marketplace_sellers AS s (user_id, status, token, token_key_id, token_hint, app_id, app_name, seller_id, checked_at, webhook_secret, webhook_secret_key_id)
      VALUES ($1::uuid, 'active', ($2::bytea[])[1], $3, $4, $5::float8::bigint, $6, $7::float8::bigint, now(), ($2::bytea[])[2], $8)
      ON CONFLICT (user_id) DO UPDATE

@@ -4,7 +4,7 @@ import { claimPolls, releasePolls } from '../../../src/orders/polls.sql.ts';
 import { inTransaction } from '../../../src/platform/postgres/index.ts';
 import { BULK, bulkWorld, type BulkWorld, type Stranger } from '../../support/bulk-world.ts';
 import { commandLine, type Ran } from '../../support/cli.ts';
-import { randomUuid } from '../../support/events.ts';
+import { change, randomUuid } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { readDecoded } from '../../support/topic.ts';
 import { until } from '../../support/wait.ts';
@@ -100,6 +100,25 @@ describe('adopt-remote', () => {
     expect((await brx(['parked', 'retry', seller.user])).exit).toBe(0);
     expect(await bulk.stock(seller.user)).toEqual(new Map([[item!.productId, 3]]));
     expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', same: 1, left: 0 });
+  });
+
+  test('of a parked user nothing is taken in: what waits would come on top of it, and bring back what was sold there since', async () => {
+    const seller = await bulk.stranger();
+    const itemId = randomUuid();
+    const { id: productId } = world.simulator.control.addProduct(seller.sellerId, { quantity: 5, userData: itemId });
+    await world.rows("UPDATE marketplace_sellers SET added_at = now() - interval '1 hour' WHERE user_id = $1", seller.user);
+    await world.rows("INSERT INTO parked_users (user_id, reason, error) VALUES ($1, 'data', 'by the test')", seller.user);
+    await world.send(change({ user_id: seller.user, item_id: itemId, quantity: 5 }));
+    await until('the item waits', async () => (await world.rows('SELECT FROM parked_events WHERE user_id = $1', seller.user)).length === 1);
+    world.simulator.control.sell({ sellerId: seller.sellerId, productId, quantity: 2 });
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', created: 0, left: 1 });
+    expect((await brx(['parked', 'retry', seller.user])).exit).toBe(0);
+    await world.rows('UPDATE remote_order_polls SET next_poll_at = now(), polled_at = NULL WHERE user_id = $1', seller.user);
+    await until('the orders are read', async () => (await world.rows('SELECT FROM remote_order_polls WHERE user_id = $1 AND polled_at IS NOT NULL AND lease_owner IS NULL', seller.user)).length === 1);
+    await world.published();
+    await world.caughtUp();
+    expect(await world.rows('SELECT on_hand FROM inventory_items WHERE user_id = $1 AND item_id = $2', seller.user, itemId)).toEqual([{ on_hand: 3 }]);
+    expect(await bulk.run(seller.user, 'adopt-remote')).toMatchObject({ state: 'DONE', linked: 1, left: 0 });
   });
 
   /*
