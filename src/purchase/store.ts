@@ -93,10 +93,13 @@ export async function writePurchases(tx: Transaction, { stock, purchases }: { st
   await enqueue(tx, purchases.messages.map((message) => outboxMessage(context, message)));
 }
 
-/** What listing sync must know. A sale there that our stock could not follow, because it had gone to 0, is known nonetheless. */
+/**
+ * What listing sync must know. A sale there that our stock could not follow, because it had gone to 0, is known nonetheless; one an operator has given up on is not: its copies are on hand here still,
+ * and would be put up there again.
+ */
 function changesOf({ items, ledger }: StockFold): StockChange[] {
   const remote = new Map<Item, number>();
-  for (const { event, item, outcome } of ledger) if (event.source === CARDTRADER_SOURCE && event.kind === 'ADJUST' && outcome !== 'stale') remote.set(item, (remote.get(item) ?? 0) + event.quantity);
+  for (const { event, item, outcome } of ledger) if (event.source === CARDTRADER_SOURCE && event.kind === 'ADJUST' && outcome === 'applied') remote.set(item, (remote.get(item) ?? 0) + event.quantity);
   return items.filter((item) => item.altered || remote.has(item)).map((item) => ({ userId: item.userId, itemId: item.itemId, remote: remote.get(item) ?? 0 }));
 }
 

@@ -58,14 +58,17 @@ export async function selectListing(database: Database, userId: string, itemId: 
   return listing;
 }
 
-/** What tells that a listing was confirmed anew; CardTrader's clock alone, which has whole seconds, does not. */
-const VERSION = "concat_ws('/', extract(epoch FROM l.confirmed_at), l.operation_id, l.quantity, l.product_id, l.gone)";
+/** What tells that a listing was confirmed anew (CardTrader's clock alone, which has whole seconds, does not), or that our stock has heard of a sale there which an export from before may not show. */
+const VERSION = "concat_ws('/', extract(epoch FROM l.confirmed_at), l.operation_id, l.quantity, l.product_id, l.gone, l.unaccounted)";
 
 /** An item as `link` compares it. */
 export interface ItemHere {
-  /** Of its listing; null: it has none. Another one than before: it was confirmed anew in between. */
+  /** Of its listing; null: it has none. Another one than before: it was confirmed anew in between, or a sale there was heard of. */
   readonly version: string | null;
-  /** It has an operation that may have been sent, or its product is that of another item which has one that is not settled. */
+  /**
+   * It has an operation that may have been sent, or its product is that of another item which has one that is not settled. Or a copy sold there is up again and still to be taken off
+   * (LOWER): what the export shows of it would be believed, the copy taken off after that, and put up once more when our stock hears of the sale.
+   */
   readonly busy: boolean;
   /** Operations that are not settled. */
   readonly outstanding: number;
@@ -79,7 +82,7 @@ export async function selectItems(database: Database, userId: string, ties: read
     `SELECT i.item_id AS "itemId", i.on_hand AS "onHand", i.held,
             (SELECT ${VERSION} FROM marketplace_listings AS l WHERE l.user_id = i.user_id AND l.item_id = i.item_id) AS version,
             (SELECT count(*)::int FROM marketplace_operations AS o WHERE o.user_id = i.user_id AND o.item_id = i.item_id AND o.due_at IS NOT NULL) AS outstanding,
-            EXISTS (SELECT FROM marketplace_operations AS o WHERE o.user_id = i.user_id AND o.item_id = i.item_id AND o.due_at IS NOT NULL AND o.state IN ('SENT', 'UNKNOWN'))
+            EXISTS (SELECT FROM marketplace_operations AS o WHERE o.user_id = i.user_id AND o.item_id = i.item_id AND o.due_at IS NOT NULL AND (o.state IN ('SENT', 'UNKNOWN') OR o.kind = 'LOWER'))
               OR EXISTS (SELECT FROM marketplace_listings AS l JOIN marketplace_operations AS o ON o.user_id = l.user_id AND o.item_id = l.item_id AND o.due_at IS NOT NULL
                           WHERE l.user_id = i.user_id AND l.product_id = k.product_id AND l.item_id <> i.item_id) AS busy
        FROM unnest($2::uuid[], $3::bigint[]) AS k (item_id, product_id) JOIN inventory_items AS i ON i.user_id = $1::uuid AND i.item_id = k.item_id`,

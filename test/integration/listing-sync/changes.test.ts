@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { linkListings, openToken, pauseSeller, resumeSeller } from '../../../src/marketplace/index.ts';
+import { systemClock } from '../../../src/platform/clock.ts';
+import { commandLine } from '../../support/cli.ts';
 import { cancellation, line, purchase } from '../../support/events.ts';
 import { createMarketplaceWorld, type MarketplaceWorld } from '../../support/marketplace-world.ts';
 import { stockOf } from '../../support/sales.ts';
@@ -144,6 +147,65 @@ describe('what CardTrader sold', () => {
     await sync.quiet();
     expect(item.now()?.quantity).toBe(6);
     expect(await sync.unaccounted(item)).toBe(0);
+  });
+
+  /** As `listings link`; `meanwhile`: what happens after the export was taken. */
+  async function link(user: string, meanwhile: () => Promise<void> = () => Promise.resolve()) {
+    const { keyring, client } = world.access;
+    const late: Pick<typeof client, 'exportProducts'> = {
+      exportProducts: async (caller, filter) => {
+        const outcome = await client.exportProducts(caller, filter);
+        await meanwhile();
+        return outcome;
+      },
+    };
+    return linkListings({ postgres: world.postgres, clock: systemClock, client: late }, { userId: user, token: await openToken({ postgres: world.postgres, keyring }, user) }, { who: 'test', force: false });
+  }
+
+  test('put up by our write and still to be taken off when listings are linked: it does not come back when it is heard of', async () => {
+    const seller = await sync.seller(5);
+    const [item] = seller.items as [(typeof seller.items)[0]];
+    world.simulator.control.inject({ kind: 'sale_after_read', when: { sellerId: seller.sellerId } });
+    world.simulator.control.inject({ kind: 'slow_answer', delayMs: 700, when: { sellerId: seller.sellerId, method: 'PUT' } });
+    await sync.says(item, { quantity: 8 });
+    await until('it is being sent', async () => (await world.rows("SELECT FROM marketplace_operations WHERE user_id = $1 AND state = 'SENT'", seller.user)).length === 1);
+    await pauseSeller(world.postgres, seller.user, { who: 'test', reason: 'test' });
+    await until('the copy waits to be taken off', async () => (await world.rows("SELECT FROM marketplace_operations WHERE user_id = $1 AND kind = 'LOWER' AND state = 'PENDING'", seller.user)).length === 1);
+    expect(await link(seller.user)).toMatchObject({ busy: [{ itemId: item.itemId }] });
+    await resumeSeller(world.postgres, seller.user, { who: 'test', reason: 'test' });
+    await sync.quiet();
+    await sync.hears(item, -1);
+    await sync.quiet();
+    expect((await stockOf(world, item.user, item.itemId))?.on_hand).toBe(7);
+    expect(item.now()?.quantity).toBe(7);
+  });
+
+  test('and heard of while an export from before it is linked: it is not taken off twice', async () => {
+    const seller = await sync.seller(5);
+    const [item] = seller.items as [(typeof seller.items)[0]];
+    await link(seller.user, async () => {
+      world.simulator.control.sell({ sellerId: seller.sellerId, productId: item.productId, quantity: 2 });
+      await sync.hears(item, -2);
+      await sync.quiet();
+    });
+    await sync.says(item, { kind: 'ADJUST', quantity: 1 });
+    await sync.quiet();
+    expect((await stockOf(world, item.user, item.itemId))?.on_hand).toBe(4);
+    expect(item.now()?.quantity).toBe(4);
+  });
+
+  test('and its news was given up: it is not put up again, though its copies are on hand here', async () => {
+    const seller = await sync.seller(5);
+    const [item] = seller.items as [(typeof seller.items)[0]];
+    await world.rows("INSERT INTO parked_users (user_id, reason, error) VALUES ($1, 'data', 'by the test')", seller.user);
+    world.simulator.control.sell({ sellerId: seller.sellerId, productId: item.productId, quantity: 2 });
+    await sync.hears(item, -2);
+    await until('it waits', async () => (await world.rows('SELECT FROM parked_events WHERE user_id = $1', seller.user)).length === 1);
+    expect(await commandLine(world.environment).brx(['parked', 'discard', seller.user, '--all', '--yes', '--reason', 'test'])).toMatchObject({ exit: 0 });
+    await sync.says(item, { kind: 'ADJUST', quantity: 1 });
+    await sync.quiet();
+    expect((await stockOf(world, item.user, item.itemId))?.on_hand).toBe(6);
+    expect(item.now()?.quantity).toBe(4); // 5 - 2 there + 1 here
   });
 
   test('the last copy: it stays sold out, though it is on hand here until that is heard of', async () => {
