@@ -85,7 +85,7 @@ async function exportStock(deps: SessionDeps, claim: Claim, job: ClaimedJob, sig
   const token = openClaimed(access.keyring, job, (problem) => (unopened = problem));
   if (token === undefined) return fail('token_unreadable', unopened);
   observer.stepped(job, 'EXPORTING', null);
-  const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: turn.until, may: () => (turn.sent(), true) }, signal);
+  const { outcome, cut, chunks, findings } = await take(deps, claim, { userId, token, signal, until: turn.until, turn }, signal);
   if (outcome.outcome === 'refused' && outcome.reason === 'token_rejected') {
     await deps.one(() => rejectToken(deps.postgres, job, { who: 'brx-sync', reason: 'CardTrader answered 401 to an export: the token is revoked, or another one was made' }));
     return fail('token_rejected', outcome.message);
@@ -129,10 +129,7 @@ async function take(deps: SessionDeps, claim: Claim, caller: Caller, signal: Abo
   const { access, clock, chunkProducts, turn } = deps;
   let cut = new Cut(chunkProducts);
   let chunks = 0;
-  const heard = (answer: Outcome<unknown>): Promise<void> => {
-    turn.answered();
-    return slowDown(access.limiter, caller.userId, answer);
-  };
+  const heard = (answer: Outcome<unknown>): Promise<void> => slowDown(access.limiter, caller.userId, answer);
   const outcome = await askPatiently({ clock, heard, mayGoOn: () => !signal.aborted && !turn.isOver }, async () => {
     cut = new Cut(chunkProducts);
     chunks = 0;

@@ -48,6 +48,7 @@ async function drift(context: CliContext, userId: string | undefined, options: D
     if (apply !== true || userId === undefined || reason === undefined) return { rows: found, applied: undefined };
     const { createRegistry } = await import('../platform/kafka/index.ts');
     const deps = { postgres, clock: systemClock, registry: createRegistry(config.registry), topicPrefix: config.kafka.topicPrefix, ordersPatienceMs: config.bulkSync.ordersPatienceMs, signal: context.signal };
+    if (found.some(({ confirmed }) => confirmed)) out.note(`the seller’s orders are read first; without a dispatcher that does it, numbers are left after ${formatSeconds(deps.ordersPatienceMs / 1_000)}`);
     return { rows: found, applied: await applyFixes(deps, userId, found.filter(({ confirmed }) => confirmed), { who: operator(), reason }) };
   });
   out.json({ drift: rows.map((row) => ({ ...row, fix: fixOf(row) })), ...(applied !== undefined && { applied }) });

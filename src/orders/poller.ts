@@ -122,14 +122,11 @@ export class OrdersPoller implements Service {
     const result = await look(
       {
         client: access.client,
-        caller: { userId, token, until: turn.until, may: () => (turn.sent(), true) },
+        caller: { userId, token, until: turn.until, turn },
         clock,
         store: this.#storeOf(seller),
         settleMs,
-        heard: (outcome) => {
-          turn.answered();
-          return slowDown(access.limiter, userId, outcome);
-        },
+        heard: (outcome) => slowDown(access.limiter, userId, outcome),
         onUnreadable: (orders) => observer.unreadable(userId, orders),
       },
       seller,

@@ -11,7 +11,8 @@ export class Turn {
   readonly #clock: Clock;
   readonly #over = new AbortController();
   #since: number;
-  #sent = false;
+  /** Requests that are sent and not answered. */
+  #out = 0;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -29,18 +30,18 @@ export class Turn {
 
   /** A request goes out. */
   sent(): void {
-    this.#sent = true;
+    this.#out += 1;
   }
 
   /** It is answered, or was given up. */
   answered(): void {
-    this.#sent = false;
+    this.#out -= 1;
     this.#since = this.#clock.monotonic();
   }
 
   /** Somebody else may be waiting for the place. */
   giveWay(): void {
-    if (!this.#sent && this.#clock.monotonic() - this.#since > PATIENCE_MS) this.end('others are to have a turn');
+    if (this.#out === 0 && this.#clock.monotonic() - this.#since > PATIENCE_MS) this.end('others are to have a turn');
   }
 
   end(why: string): void {

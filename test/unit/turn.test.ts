@@ -8,6 +8,8 @@ test('a place is given up by who has waited long to ask, not by who is asking', 
   const [waiting, asking] = [new Turn(clock), new Turn(clock)];
   await clock.advance(9_000);
   asking.sent();
+  asking.sent();
+  asking.answered();
   await clock.advance(60_000);
   asking.giveWay();
   expect(asking.isOver).toBe(false);

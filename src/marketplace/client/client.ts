@@ -27,6 +27,8 @@ export interface Caller {
   readonly until?: AbortSignal;
   /** Asked before it is handed to the network, and again at the moment it is written to the socket. */
   readonly may?: () => boolean;
+  /** Told when a request goes out, and when it is answered or given up. */
+  readonly turn?: { sent(): void; answered(): void };
   /** Sent as `x-request-id` of a write, so that it can be found at CardTrader. */
   readonly operationId?: string;
   /** Span the call is part of. It is not sent: whose trace this is, is none of CardTrader's business. */
@@ -96,7 +98,7 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
 
   async function call<T>(endpoint: Endpoint, caller: Caller, parts: { path: string; body?: unknown; timeoutMs?: number; maxBytes?: number; read: (body: unknown) => Read<T>; stream?: Stream<T> }): Promise<Outcome<T>> {
     const { method, bucket, write } = ENDPOINTS[endpoint];
-    const { userId, token, signal, until, may, operationId } = caller;
+    const { userId, token, signal, until, may, turn, operationId } = caller;
     const span = spanOf(endpoint, caller);
     const begunAt = clock.monotonic();
     const outcome = await within(span, attempt, (result) => ({
@@ -123,7 +125,7 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
       }
       if (may?.() === false) return givenUp();
       const begun = clock.monotonic();
-      const exchange = await transport.send({
+      const sending = transport.send({
         method,
         path: parts.path,
         headers: {
@@ -140,6 +142,8 @@ export function createClient(config: ClientConfig, { clock, gate, observe, trace
         may,
         sink: parts.stream?.take,
       });
+      turn?.sent();
+      const exchange = await sending.finally(() => turn?.answered());
       return verdict(exchange, { bucket, read: parts.read, streamed: parts.stream?.end, token, durationMs: clock.monotonic() - begun, now: clock.now() });
     }
   }

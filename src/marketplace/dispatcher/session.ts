@@ -1,5 +1,6 @@
 import type { Clock } from '../../platform/clock.ts';
 import { faultPoint } from '../../platform/fault-points.ts';
+import { Turn } from '../../platform/turn.ts';
 import { NO_TRACER, type TraceContext, type Tracer } from '../../platform/tracing/index.ts';
 import type { CardTraderClient, Caller, Outcome } from '../client/index.ts';
 import type { RateLimiter } from '../limiter/index.ts';
@@ -70,8 +71,7 @@ export class Session {
   readonly #wholeStock: Desk['wholeStock'];
   readonly #job: Desk['job'];
   readonly #begunAt: number;
-  /** When a request was last sent (monotonic ms). */
-  #calledAt: number;
+  readonly #turn: Turn;
   readonly #closing = new AbortController();
   readonly #underWay = new Map<string, Work>();
   #leaseUntil: number;
@@ -95,7 +95,7 @@ export class Session {
     this.#token = token;
     this.#sealed = seller.token;
     this.#begunAt = claimedAt;
-    this.#calledAt = claimedAt;
+    this.#turn = new Turn(deps.clock);
     this.#leaseUntil = claimedAt + deps.leaseMs;
     this.#circuit = { failures: seller.failures, openUntil: null };
     this.#orders = ordersOf(deps.client, () => this.#caller(), (ask) => this.#read(ask));
@@ -127,9 +127,10 @@ export class Session {
     this.#closing.abort(new Error('the dispatcher stops'));
   }
 
-  /** A seller who only waits for a turn (a 429 may say for an hour) keeps nobody else out: their operations go back unsent, for whoever claims the seller next. */
+  /** A seller who only waits to ask keeps nobody else out: their operations go back unsent, for whoever claims the seller next. */
   giveWay(): void {
-    if (this.#deps.crowded() && this.#deps.clock.monotonic() - this.#calledAt > TURN_MS) this.close();
+    if (this.#deps.crowded()) this.#turn.giveWay();
+    if (this.#turn.isOver) this.close();
   }
 
   /** The claim is over. */
@@ -304,12 +305,7 @@ export class Session {
   }
 
   #caller(operationId?: string, trace?: TraceContext): Caller {
-    const may = (): boolean => {
-      const isAllowed = operationId === undefined ? this.mayCall : this.mayWrite;
-      if (isAllowed) this.#calledAt = this.#deps.clock.monotonic();
-      return isAllowed;
-    };
-    return { userId: this.userId, token: this.#token, until: this.#closing.signal, may, ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
+    return { userId: this.userId, token: this.#token, until: this.#closing.signal, turn: this.#turn, may: () => (operationId === undefined ? this.mayCall : this.mayWrite), ...(operationId !== undefined && { operationId }), ...(trace !== undefined && { trace }) };
   }
 
   #read<T>(ask: () => Promise<Outcome<T>>): Promise<Outcome<T>> {
