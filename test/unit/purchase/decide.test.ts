@@ -70,6 +70,8 @@ describe('calls are out', () => {
     ['one is refused, one was never sent: withdrawn', 'CALLING', [take(A, 'REFUSED', { reason: 'remote_product_gone' }), take(B, 'PENDING')], undo('remote_product_gone', { withdraw: [`take-${B}`] })],
     ['one is refused, one is out: nothing can be done about that one yet', 'CALLING', [take(A, 'REFUSED', { reason: 'forbidden' }), take(B, 'SENT')], undo('remote_refused')],
     ['one is refused, one is unknown: likewise', 'RECONCILING', [take(A, 'REFUSED', { reason: 'refused' }), take(B, 'UNKNOWN')], undo('remote_refused')],
+    ['an operator has said that one was not carried out: undone, with that for its reason', 'CALLING', [take(A, 'REFUSED', { reason: 'operator' }), take(B, 'APPLIED')], undo('operator', { giveBack: [`take-${B}`] })],
+    ['one was withdrawn, and comes no more: undone, not waited for', 'CALLING', [take(A, 'WITHDRAWN'), take(B, 'APPLIED')], undo('remote_refused', { giveBack: [`take-${B}`] })],
     ['its operations are not there: an operator, never a guess', 'CALLING', [], { fact: 'stuck', why: 'its operations are not there' }],
     ['one needs an operator: so does the sale', 'RECONCILING', [take(A, 'NEEDS_OPERATOR', { reason: 'unexplained' }), take(B, 'APPLIED')], { fact: 'stuck', why: 'unexplained' }],
     ['one needs an operator, one is refused: the operator first, because it may have to be given back', 'CALLING', [take(A, 'NEEDS_OPERATOR'), take(B, 'REFUSED')], { fact: 'stuck', why: 'unexplained' }],
@@ -113,6 +115,7 @@ describe('a cancellation', () => {
     ['while a call is out: waited for, on the way back', saga('CALLING'), [take(A, 'SENT')], { fact: 'compensating', reason: 'cancelled', withdraw: [], giveBack: [] }],
     ['while an outcome is unknown: likewise', saga('RECONCILING'), [take(A, 'UNKNOWN'), take(B, 'APPLIED')], { fact: 'compensating', reason: 'cancelled', withdraw: [], giveBack: [`take-${B}`] }],
     ['after the sale: given back on both sides', saga('CONFIRMED'), [take(A, 'APPLIED'), take(B, 'APPLIED')], { fact: 'compensating', reason: 'cancelled', withdraw: [], giveBack: [`take-${A}`, `take-${B}`] }],
+    ...(['SENT', 'UNKNOWN', 'NEEDS_OPERATOR'] as const).map((state): [string, Saga, Operation[], Fact] => [`while a call is ${state}, whatever the sale says of itself: no stock is released before it is known`, saga('CONFIRMED'), [take(A, state)], { fact: 'compensating', reason: 'cancelled', withdraw: [], giveBack: [] }]),
     ['after a sale of nothing that is listed: given back here', saga('CONFIRMED'), [], { fact: 'compensated', reason: 'cancelled' }],
     ['while an operator is needed: kept in mind', saga('NEEDS_OPERATOR'), [take(A, 'NEEDS_OPERATOR')], { fact: 'cancel_noted' }],
     ['a second time while an operator is needed: nothing', saga('NEEDS_OPERATOR', { cancelled: true }), [take(A, 'NEEDS_OPERATOR')], undefined],
@@ -141,6 +144,7 @@ describe('an operator', () => {
   test.each<[when: string, given: Saga, operations: Operation[], then: Fact | undefined]>([
     ['what was called for is done', saga('CALLING'), [take(A, 'APPLIED')], { fact: 'confirmed' }],
     ['it needed an operator, who has said that all is done', saga('NEEDS_OPERATOR'), [take(A, 'APPLIED'), take(B, 'APPLIED')], { fact: 'confirmed' }],
+    ['what was unknown is found to be done', saga('RECONCILING'), [take(A, 'APPLIED')], { fact: 'confirmed' }],
     ['something is open', saga('NEEDS_OPERATOR'), [take(A, 'APPLIED'), take(B, 'UNKNOWN')], undefined],
     ['something was given back', saga('NEEDS_OPERATOR'), [take(A, 'APPLIED'), giveBack(A, 'APPLIED')], undefined],
     ['it was called off', saga('NEEDS_OPERATOR', { cancelled: true }), [take(A, 'APPLIED')], undefined],
@@ -166,6 +170,16 @@ describe('an operator', () => {
     ['COMPENSATED', [], undefined],
   ])('undoes a sale that is %s', (state, operations, then) => {
     expect(decide(saga(state), view({ operations }), { kind: 'compensate' })).toEqual(then);
+  });
+});
+
+describe('a step that the database refuses', () => {
+  const stick: Stimulus = { kind: 'stick', why: 'a constraint' };
+  test.each(['RESERVED', 'CALLING', 'RECONCILING', 'COMPENSATING'] as const)('of a sale that is %s: an operator must look', (state) => {
+    expect(decide(saga(state), view({ operations: [take(A, 'APPLIED')] }), stick)).toEqual({ fact: 'stuck', why: 'a constraint' });
+  });
+  test.each(['NEEDS_OPERATOR', 'CONFIRMED', 'REJECTED', 'COMPENSATED'] as const)('of a sale that is %s: it stays what it is', (state) => {
+    expect(decide(saga(state), view({ operations: [take(A, 'APPLIED')] }), stick)).toBeUndefined();
   });
 });
 

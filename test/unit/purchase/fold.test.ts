@@ -41,7 +41,7 @@ describe('a purchase', () => {
     expect(both.purchases.messages).toEqual([
       { traceparent: null, topic: 'sagaEvents', record: 'PurchaseReserved', value: expect.objectContaining({ purchase_id: event.purchase_id, user_id: USER, lines: [{ item_id: A, quantity: 2 }, { item_id: B, quantity: 1 }], hold_expires_at: NOW + 900_000 }) as unknown },
     ]);
-    expect(both.purchases.history).toMatchObject([{ fact: { fact: 'reserved' }, saga: { version: 1, state: 'RESERVED' } }]);
+    expect(both.purchases.history).toMatchObject([{ fact: { fact: 'reserved' }, saga: { version: 1, state: 'RESERVED', cancelled: false, sold: false } }]);
   });
 
   test('with a trace: every record of the sale names it, whatever comes next', () => {
@@ -248,16 +248,31 @@ describe('what an operator discards', () => {
     const both = stocked({ [A]: 5 });
     const event = wants([A, 1]);
     both.purchases.discardRequest(event);
-    expect(both.stock.moves).toMatchObject([{ id: event.event_id, outcome: 'dead_lettered', cause: 'discarded', held: 0 }]);
+    expect(both.stock.moves).toMatchObject([{ id: event.event_id, outcome: 'dead_lettered', cause: 'discarded', held: 0, delta: 0 }]);
     expect(both.purchases.messages).toMatchObject([{ value: { outcome: 'REJECTED', reason: 'discarded' } }]);
-    expect(item(both, A).held).toBe(0);
+    expect(item(both, A)).toMatchObject({ onHand: 5, held: 0 });
+  });
+
+  test('a purchase that is known under another event: it stays what it is, and nobody is told anything', () => {
+    const both = stocked({ [A]: 3 });
+    const entry = stored(both, 'CONFIRMED', [[A, 2]]);
+    both.purchases.discardRequest({ ...wants([A, 2]), purchase_id: uuid(50) });
+    expect(entry.saga).toMatchObject({ state: 'CONFIRMED', version: 4 });
+    expect([both.stock.moves, both.purchases.messages, both.purchases.history]).toEqual([[], [], []]);
+  });
+
+  test('a cancellation of a purchase nobody knows: not even a row', () => {
+    const both = stocked({ [A]: 5 });
+    both.purchases.discardCancel(cancellation({ user_id: USER, purchase_id: uuid(50) }));
+    expect(both.stock.moves).toEqual([]);
   });
 
   test('a cancellation: only a row', () => {
     const both = stocked({ [A]: 5 }, { held: 1 });
     stored(both, 'RESERVED', [[A, 1]]);
     both.purchases.discardCancel(cancellation({ user_id: USER, purchase_id: uuid(50) }));
-    expect(both.stock.moves).toMatchObject([{ kind: 'C', outcome: 'dead_lettered' }]);
+    expect(both.stock.moves).toMatchObject([{ kind: 'C', outcome: 'dead_lettered', delta: 0, held: 0 }]);
+    expect(item(both, A)).toMatchObject({ onHand: 5, held: 1 });
     expect(both.purchases.messages).toEqual([]);
   });
 });
