@@ -43,6 +43,7 @@ describe('the marker was sent and is not there', () => {
     ['the quantity of before; the sale was in it already', 'not_applied', product(5), [sold(1, SAME)]],
     ['what it was to become, and sales explain it: the marker decides', 'not_applied', product(3), [sold(2, LATER)]],
     ['a sale of which CardTrader does not say when', 'not_applied', product(4), [sold(1, null)]],
+    ['the quantity of before, though one was sold for certain: the marker decides', 'not_applied', product(5), [sold(1, LATER)]],
     ['what it was to become, and nothing was sold: the quantity allows of nothing else', 'applied', product(3), []],
     ['the same under a stranger’s marker', 'applied', product(3, OTHER), []],
     ['less than that, by what was sold', 'applied', product(2), [sold(1, LATER)]],
@@ -82,6 +83,8 @@ describe('the product is not there', () => {
     ['none was to be left', 'applied', null, [], { target: 0 }],
     ['none was to be left, and some were sold', 'applied', null, [sold(2, LATER)], { target: 0 }],
     ['none was to be left, and all were sold first', 'not_applied', null, [sold(5, LATER)], { target: 0 }],
+    ['the last copy was sold without us', 'not_applied', null, [sold(1, LATER)], { before: 1, target: 0 }],
+    ['one was to be left, and nothing was sold', 'gone', null, [], { target: 1 }],
     ['nothing was sold', 'gone', null, []],
     ['too little was sold', 'gone', null, [sold(2, LATER)]],
     ['sales from before the read explain nothing', 'gone', null, [sold(5, LONG_AGO)]],
@@ -98,6 +101,11 @@ describe('what was confirmed last tells whether a sale in the second of the read
     ['5 confirmed, 5 read, 2 sold in that second: after it, so the quantity of before is ours', 'applied', product(5), [sold(2, SAME)], { target: 7, marked: false }, { quantity: 5 }],
     ['7 confirmed, 5 read: the 2 were in it', 'not_applied', product(5), [sold(2, SAME)], { target: 7, marked: false }, { quantity: 7 }],
     ['7 confirmed, 5 read, 3 left, 2 sold: it was in it, so the 3 are ours', 'applied', product(3), [sold(2, SAME)], { marked: false }, { quantity: 7 }],
+    ['an older sale takes nothing from that', 'applied', product(5), [sold(2, SAME), sold(1, NOON - 60_000, 2)], { target: 7, marked: false }, { quantity: 5 }],
+    ['5 confirmed, 5 read, and nobody says when the 2 were sold', 'unclear', product(5), [sold(2, null)], { target: 7, marked: false }, { quantity: 5 }],
+    ['5 confirmed a second before the sale: it may be in that number', 'unclear', product(5), [sold(2, SAME)], { target: 7, marked: false }, { quantity: 5, confirmedAt: SAME - 1_000 }],
+    ['sold a second before we looked: the look need not show it', 'unclear', product(5), [sold(2, NOW - 1_000)], { target: 7, marked: false }, { quantity: 5 }],
+    ['5 confirmed, 1 sold, 5 read: somebody changed it by hand, so what was confirmed tells nothing', 'not_applied', product(4), [sold(1, LONG_AGO), sold(2, SAME, 2)], { target: 7, marked: false }, { quantity: 5 }],
     ['coming back, sold out: 5 confirmed, so 7 were sold after the read', 'applied', null, [sold(5, LATER), sold(2, SAME, 2)], { target: 7 }, { quantity: 5 }],
     ['coming back, sold out: 7 confirmed, so the 5 of before were sold', 'not_applied', null, [sold(5, LATER), sold(2, SAME, 2)], { target: 7 }, { quantity: 7 }],
   );
@@ -116,6 +124,7 @@ describe('listed anew', () => {
   test('it is not there, but was sold with the marker: applied, and sold out', () => expect(judged([sibling, twin], [line(404, 2, product(2, OURS).userDataField ?? null)])).toEqual({ verdict: 'sold_out', productId: 404 }));
   test('one has grown by as much: applied, merged', () => expect(judged([{ ...sibling, quantity: 6 }, twin])).toEqual({ verdict: 'applied', product: { ...sibling, quantity: 6 }, merged: true }));
   test('one has grown by as much, less what was sold of it: applied, merged', () => expect(judged([{ ...sibling, quantity: 5 }, twin], [line(202, 1)])).toMatchObject({ verdict: 'applied', merged: true }));
+  test('one has grown by less, and what was sold of another does not explain it: unclear', () => expect(judged([{ ...sibling, quantity: 5 }, twin], [line(303, 1)])).toEqual({ verdict: 'unclear' }));
   test('two have grown by as much: unclear', () => expect(judged([{ ...sibling, quantity: 6 }, { ...twin, quantity: 6 }])).toEqual({ verdict: 'unclear' }));
   test('one has grown by something else: unclear', () => expect(judged([{ ...sibling, quantity: 5 }, twin])).toEqual({ verdict: 'unclear' }));
   test('as many were sold of one as it would have grown by: unclear', () => expect(judged([sibling, twin], [line(202, 2)])).toEqual({ verdict: 'unclear' }));
