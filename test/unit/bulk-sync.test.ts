@@ -46,6 +46,13 @@ describe('an export cut into chunks', () => {
     const full = [...cut.take(list(Array.from({ length: 500 }, (_, id) => product(id + 1, { description: 'é'.repeat(4_000) }))), named), ...cut.rest()];
     expect(Math.max(...full.map((chunk) => Buffer.byteLength(JSON.stringify(chunk.map(snapshotProduct)))))).toBeLessThan(600_000);
     expect(full.flat()).toHaveLength(500);
+    expect(full.length, 'each as large as it may be').toBeLessThan(15);
+  });
+
+  test('a product that is larger than a chunk by itself goes alone, and no chunk is empty', () => {
+    const cut = new Cut();
+    const full = [...cut.take(list([product(1, { description: 'x'.repeat(500_000) }), product(2)]), named), ...cut.rest(), ...cut.rest()];
+    expect(full.map((chunk) => chunk.map(({ id }) => id))).toEqual([[1], [2]]);
   });
 
   test('the digest says which products there are, not in what order', () => {
@@ -62,6 +69,46 @@ describe('an export cut into chunks', () => {
     const cut = new Cut(1);
     cut.take({ items: [product(1, { userDataField: 'a' }), product(2, { userDataField: 'b' }), product(3, { userDataField: 'a' }), product(4, { currency: null })], unread: [{ index: 4, id: null, problem: 'p' }] }, named);
     expect([cut.ambiguous, cut.products, cut.unreadCount, cut.unread.map(({ productId }) => productId)]).toEqual([['a'], 3, 2, [4, null]]);
+  });
+
+  test('products that name no item make none ambiguous', () => {
+    const cut = new Cut();
+    cut.take(list([product(1), product(2), product(3)]), named);
+    expect(cut.ambiguous).toEqual([]);
+  });
+
+  test('what is kept of an export has an end, whatever a seller has in it', () => {
+    const cut = new Cut();
+    cut.take(list(Array.from({ length: 20_004 }, (_, n) => product(n + 1, { userDataField: `item ${n >> 1}` }))), named);
+    cut.take(list(Array.from({ length: 502 }, (_, n) => product(30_000 + n, { currency: null }))), named);
+    expect([cut.ambiguous.length, cut.unread.length, cut.unreadCount]).toEqual([10_000, 500, 502]);
+  });
+
+  test.each<[what: string, given: Partial<RemoteProduct>]>([
+    ['no currency', { currency: null }],
+    ['a currency that is none', { currency: 'eur' }],
+    ['more copies than an integer holds', { quantity: 2 ** 31 }],
+    ['a price that no long is exact for', { priceCents: 2 ** 52 }],
+    ['an id likewise', { id: 2 ** 52 }],
+    ['a card likewise', { blueprintId: 2 ** 52 }],
+  ])('a product that breaks a rule that matters to stock (%s) is told as unread, and spoils no chunk', (_, given) => {
+    const cut = new Cut();
+    const full = [...cut.take(list([product(1), product(2, given)]), named), ...cut.rest()];
+    expect(full.flat().map(({ id }) => id)).toEqual([1]);
+    expect(cut.unread).toMatchObject([{ kind: 'unread', productId: given.id ?? 2 }]);
+  });
+
+  test('no property, no number of them and no bundle makes a product one that the contract refuses', () => {
+    const properties = JSON.parse(`{"__proto__": "x", "": "x", "${'k'.repeat(201)}": "x", "long": "${'v'.repeat(201)}", "half": "\\ud800"}`) as Record<string, string>;
+    const many = Object.fromEntries(Array.from({ length: 60 }, (_, n) => [`p${n}`, 'v'.repeat(200)]));
+    expect(snapshotProduct(product(1, { properties }))?.properties).toEqual({});
+    expect(Object.keys(snapshotProduct(product(1, { properties: { ...many, ...properties } }))?.properties ?? {})).toEqual(Array.from({ length: 50 }, (_, n) => `p${n}`));
+    for (const [bundleSize, told] of [[null, 1], [0, 1], [2, 2], [2 ** 31, 1]] as const) expect(snapshotProduct(product(1, { bundleSize }))?.bundle_size).toBe(told);
+  });
+
+  test('the largest that the contract takes is taken', () => {
+    const most = { id: 2 ** 52 - 1, blueprintId: 2 ** 52 - 1, priceCents: 2 ** 52 - 1, quantity: 2 ** 31 - 1, bundleSize: 2 ** 31 - 1, description: 'x'.repeat(5_000), userDataField: 'x'.repeat(1_000) };
+    expect(snapshotProduct(product(1, most))).toMatchObject({ id: most.id, quantity: most.quantity, price_cents: most.priceCents, bundle_size: most.bundleSize, description: most.description, user_data_field: most.userDataField });
   });
 
   test('what the contract does not take of a product is left out, never the product', () => {
