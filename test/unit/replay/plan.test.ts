@@ -24,6 +24,15 @@ describe('the plan of a partition', () => {
     expect(plan(target, [before])).toMatchObject([expected]);
   });
 
+  test.each<[Target]>([[{ to: 'time', at: 1 }], [{ to: 'earliest' }]])('%j: the oldest record there is may not be the oldest there was, unless it is the first of all', (target) => {
+    expect(plan(target, [standing(0, 80, 30, 100), standing(1, 80, 1, 100), standing(2, 80, 0, 100)], { 0: 30, 1: 1, 2: 0 }).map(({ gone }) => gone)).toEqual([null, null, 0]);
+    expect(plan({ to: 'time', at: 1 }, [standing(0, 80, 30, 100)], { 0: 31 }).map(({ gone }) => gone)).toEqual([0]);
+  });
+
+  test('a group that stands behind the end of a topic that was made anew: what there is, and no more', () => {
+    expect(plan({ to: 'earliest' }, [standing(0, 80, 0, 50)])).toMatchObject([{ from: '80', to: '0', records: 50, skipped: 0, pending: 0 }]);
+  });
+
   test('a time is what Kafka says of it; the end where no record is as young', () => {
     expect(plan({ to: 'time', at: 1 }, [standing(0, 80, 0, 100), standing(1, 7, 0, 7)], { 0: 60, 1: 7 })).toMatchObject([{ to: '60', records: 20 }, { to: '7', records: 0 }]);
   });
@@ -43,6 +52,8 @@ test('totals: what is read again and what waits make the time', () => {
   expect(totals(partitions, 10)).toEqual({ records: 90, skipped: 0, pending: 20, seconds: 11 });
   expect(movesNothing(partitions)).toBe(false);
   expect(movesNothing(plan({ to: 'earliest' }, [standing(0, 0, 0, 10), standing(1, null, 0, 10)]))).toBe(true);
+  expect(movesNothing(plan({ to: 'shift', by: 1n }, [standing(0, 0, 0, 10)])), 'records that are never read').toBe(false);
+  expect(movesNothing(plan({ to: 'earliest' }, [standing(0, 0, 0, 10), standing(1, 1, 0, 10)])), 'one of two').toBe(false);
 });
 
 describe('undo', () => {
@@ -59,6 +70,15 @@ describe('undo', () => {
 
   test('never takes a group behind where it is by now', () => {
     expect(undoOffsets(moves, [standing(0, 90, 0, 100), standing(1, 51, 0, 60)])).toEqual(new Map());
+  });
+
+  test('one record is enough to be written down, back or forward', () => {
+    expect(movesOf(plan({ to: 'offset', offset: 5n }, [standing(0, 4, 0, 9), standing(1, 5, 0, 9), standing(2, 6, 0, 9)]))).toEqual({ 0: ['4', '5'], 2: ['6', '5'] });
+  });
+
+  test('a topic that was made anew in between has an end: no group is sent behind it', () => {
+    expect(undoOffsets({ 0: ['80', '0'] }, [standing(0, 0, 0, 50)])).toEqual(new Map([[0, 50n]]));
+    expect(progressOf({ 0: ['80', '0'] }, [standing(0, 10, 0, 50)])).toMatchObject({ done: 10, of: 50, partitions: [{ goal: '50', left: 40 }] });
   });
 
   test('of a skip reads what was skipped after all', () => {
