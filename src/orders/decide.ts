@@ -90,7 +90,7 @@ function countingOf(order: RemoteOrder, line: OrderLine, soldAt: number | null, 
 
 function soldHere(order: RemoteOrder, { hubPendingOrderId: hub }: OrderLine): Counting {
   const { id, state, presale, presaleEndedAt } = order;
-  const viaZero = order.viaCardtraderZero ?? (hub !== null || state === 'hub_pending' || state === 'closed');
+  const viaZero = order.viaCardtraderZero ?? hub !== null;
   switch (state) {
     case 'hub_pending':
     case 'closed':

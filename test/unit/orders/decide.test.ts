@@ -124,6 +124,7 @@ describe('cancelled', () => {
     book.resolve(9, 601, 'all');
     expect(book.stock()).toBe(0);
   });
+  test('a CT Zero order first seen when it was cancelled, in the order that sold it, not on sale again: gone', () => expect(answered('none', { ...zero, ...cancelled, ...own(7) })).toBe(-2));
   test('a CT Zero order that does not say whether it is the merged one: nothing', () => expect(answered('all', { ...zero, ...cancelled, ...own(null) })).toBe(0));
   test('the state is cancelled for good', () => {
     const book = new OrderBook();
@@ -133,8 +134,46 @@ describe('cancelled', () => {
   });
 });
 
+describe('views in any order', () => {
+  const lines = (quantity: number): Partial<RemoteOrder> => ({ lines: [orderLine({ quantity })] });
+  test('the state that is shown is that of the newest view', () => {
+    const book = new OrderBook();
+    for (const [state, at] of [['paid', 0], ['sent', 20], ['paid', 0], ['paid', 10]] as const) book.see(remoteOrder({ state }), NOW + at);
+    expect(book.records.get(7)).toMatchObject({ state: 'sent', open: true, seenAt: NOW + 20 });
+    book.see(remoteOrder({ state: 'done' }), NOW + 30);
+    expect(book.records.get(7)).toMatchObject({ state: 'done', open: false });
+  });
+  test('an older view that shows it cancelled is believed: nothing comes after that', () => {
+    const book = new OrderBook();
+    book.see(remoteOrder({ state: 'request_for_cancel' }), NOW + 1);
+    book.see(remoteOrder({ state: 'canceled', cancelledAt: NOW }), NOW);
+    expect(book.records.get(7)).toMatchObject({ state: 'canceled', open: false });
+  });
+  test('of two views of one second the one that came last is the newer', () => {
+    const book = new OrderBook();
+    book.see(remoteOrder(), NOW);
+    expect(book.records.get(7)?.lines[0]).toMatchObject({ cancelled: 0, cancelledAt: null });
+    book.see(remoteOrder({ state: 'sent', ...lines(1) }), NOW);
+    expect(book.records.get(7)).toMatchObject({ state: 'sent', lines: [{ quantity: 2, cancelled: 1, cancelledAt: NOW }] });
+  });
+  test.each([['all', -1, { relisted: 1, kept: 0 }], ['none', -2, { relisted: 0, kept: 1 }]] as const)('what is known of a copy that was called off (%s) stays known when the line is shown whole again', (answer, stock, known) => {
+    const book = new OrderBook();
+    book.see(remoteOrder(), NOW);
+    book.see(remoteOrder(lines(1)), NOW + 1);
+    book.resolve(7, 501, answer);
+    book.see(remoteOrder(), NOW + 2);
+    expect(book.records.get(7)?.lines[0]).toMatchObject({ quantity: 2, cancelled: 1, ...known });
+    expect(book.stock()).toBe(stock);
+  });
+});
+
 describe('before the account was taken on', () => {
   const since = NOW;
+  test('a sale that does not say when it was counts: a copy too few is better than one sold twice', () => {
+    const book = new OrderBook({ ...CIRCUMSTANCES, since });
+    book.see(remoteOrder({ paidAt: null, lines: [orderLine({ createdAt: null })] }), NOW + 1);
+    expect(book.stock()).toBe(-2);
+  });
   test('what was sold is in the stock that was reported then', () => {
     const book = new OrderBook({ ...CIRCUMSTANCES, since });
     book.see(remoteOrder({ state: 'sent', paidAt: NOW - 5, lines: [orderLine({ createdAt: NOW - 5 })] }), NOW);
