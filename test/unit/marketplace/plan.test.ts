@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
-import { plan } from '../../../src/marketplace/dispatcher/plan.ts';
-import { LAST, listing, OTHER, OURS, product, work } from '../../support/operations.ts';
+import { copiesMoved, plan, type Plan } from '../../../src/marketplace/dispatcher/plan.ts';
+import type { Work } from '../../../src/marketplace/dispatcher/work.ts';
+import { fingerprintOf, type Stock } from '../../../src/marketplace/listing-sync/index.ts';
+import { BLUEPRINT, intent, LAST, listing, OTHER, OURS, product, work } from '../../support/operations.ts';
 
 /** Protects: what is written to CardTrader, from what was confirmed last and what is read now. 5 copies were confirmed; the operation is about 2. */
 const [take, lower, giveBack] = [work(), work({ kind: 'LOWER', purchaseId: null }), work({ kind: 'RETURN' })];
@@ -47,4 +49,45 @@ describe('another marker than we confirmed: an older state of ours, so the lower
 
 test('what was gone and is there again has nothing to be compared with', () => {
   expect(plan({ ...take, listing: listing({ gone: true, quantity: 0, operationId: null }) }, product(4, LAST))).toEqual({ plan: 'write', before: 4, target: 2, mismatch: 'more' });
+});
+
+const stock = (given: Partial<Stock> = {}): Stock => ({ onHand: 5, buffer: 0, blueprintId: BLUEPRINT, priceCents: 250, currency: 'EUR', properties: null, eventId: 'e', ...given });
+
+describe('SYNC: our own changes on top of what is there', () => {
+  const sync = (of: Partial<Stock> | null, given: Partial<Work> = {}): Work => work({ kind: 'SYNC', purchaseId: null, quantity: 0, stock: of === null ? null : stock(of), ...given });
+  const same = (before: number, mismatch: 'fewer' | 'more' | null = null): Plan => ({ plan: 'same', before, mismatch });
+  test.each<[what: string, of: Work, there: ReturnType<typeof product>, then: Plan]>([
+    ['both agree', sync({}), product(5), same(5)],
+    ['it is not kept in step any more', sync(null), product(4), same(4, 'fewer')],
+    ['more here', sync({ onHand: 7 }), product(5), { plan: 'write', before: 5, target: 7, details: {}, mismatch: null }],
+    ['fewer here', sync({ onHand: 3 }), product(5), { plan: 'write', before: 5, target: 3, details: {}, mismatch: null }],
+    ['another price alone', sync({ priceCents: 300 }), product(5), { plan: 'write', before: 5, target: 5, details: { priceCents: 300 }, mismatch: null }],
+    ['another price of a single copy', sync({ priceCents: 300, onHand: 1 }), product(5), { plan: 'write', before: 5, target: 1, details: { priceCents: 300 }, mismatch: null }],
+    ['none here: its price is nobody’s concern', sync({ priceCents: 300, onHand: 0 }), product(5), { plan: 'write', before: 5, target: 0, details: {}, mismatch: null }],
+    ['a price that was refused', sync({ priceCents: 300 }, { problem: { kind: 'refused', said: 'no', wanted: fingerprintOf(stock({ priceCents: 300 })) } }), product(5), same(5)],
+    ['somebody changed a property there', sync({ properties: { condition: 'Poor' } }, { listing: listing({ product: { ...listing().product, properties: { condition: 'Poor' } } }) }), product(5, LAST, { properties: { condition: 'Mint' } }), { plan: 'write', before: 5, target: 5, details: { properties: { condition: 'Poor' } }, mismatch: null }],
+    ['sold there, and not heard of here: it is not put up again', sync({}), product(4), same(4, 'fewer')],
+    ['sold there, and heard of here first: nothing strange', sync({ onHand: 4 }, { listing: listing({ unaccounted: 1 }) }), product(4), same(4)],
+    ['heard of here, and more there all the same', sync({ onHand: 4 }, { listing: listing({ unaccounted: 1 }) }), product(6), same(6, 'more')],
+    ['another marker: an older state, better read again', sync({ onHand: 4 }, { listing: listing({ unaccounted: 1 }) }), product(4, OTHER), { plan: 'stale', otherwise: same(4, 'fewer') }],
+    ['its own marker: done', sync({ onHand: 3 }), product(3, OURS), { plan: 'done' }],
+  ])('%s', (_, of, there, then) => expect(plan(of, there)).toEqual(then));
+  test('there is no product: gone', () => expect(plan(sync({}), null)).toEqual({ plan: 'gone' }));
+});
+
+describe('how many copies an operation moves there', () => {
+  test.each<[what: string, of: Work, copies: number]>([
+    ['a sale, all of which is listed', work({ stock: stock() }), 2],
+    ['a sale, of which one copy is here only: that one goes first', work({ stock: stock({ onHand: 6 }) }), 1],
+    ['a sale of less than is here only', work({ stock: stock({ onHand: 9 }) }), 0],
+    ['a sale of what is not listed', work({ listed: false }), 0],
+    ['a sale of what is not kept in step', work(), 2],
+    ['a sale that was sent: what it was sent for, whatever came since', work({ state: 'UNKNOWN', intent: intent({ target: 4 }), stock: stock({ onHand: 9 }) }), 1],
+    ['a sale that is to be sent again: from the start', work({ intent: intent({ target: 4 }), stock: stock() }), 2],
+    ['a sale that was claimed and has not read yet', work({ state: 'SENT' }), 2],
+    ['a return: what its sale took there', work({ kind: 'RETURN', taken: 1 }), 1],
+    ['a return of an older sale, which did not say', work({ kind: 'RETURN' }), 2],
+    ['a correction', work({ kind: 'LOWER', purchaseId: null }), 2],
+    ['a look at what is wanted', work({ kind: 'SYNC', purchaseId: null }), 0],
+  ])('%s', (_, of, copies) => expect(copiesMoved(of)).toBe(copies));
 });

@@ -23,6 +23,9 @@ describe('lines of orders', () => {
     ['the same once it is closed', order({ ...zero, state: 'closed', id: 50, lines: [orderLine({ hubPendingOrderId: 50 })] }), 1],
     ['the merged order of the week’s end', order({ ...zero, state: 'paid', id: 60, lines: [orderLine({ hubPendingOrderId: 50 })] }), 0],
     ['the merged order where lines do not say where they come from', order({ ...zero, state: 'sent', id: 60, lines: [orderLine({ hubPendingOrderId: null })] }), 0],
+    ...['paid', 'arrived', 'done'].map((state): [string, ReturnType<typeof order>, number] => [`and the same when it is ${state}`, order({ ...zero, state, id: 60, lines: [orderLine({ hubPendingOrderId: null })] }), 0]),
+    ...['request_for_cancel', 'lost', 'closed'].map((state): [string, ReturnType<typeof order>, number] => [`the merged order that is ${state}: its lines say where they come from`, order({ ...zero, state, id: 60, lines: [orderLine({ hubPendingOrderId: 50 })] }), 0]),
+    ['an order that was never merged, paid under the id it was sold in', order({ ...zero, state: 'paid', id: 50, lines: [orderLine({ hubPendingOrderId: 50 })] }), 1],
     ['hub_pending where lines do not say', order({ ...zero, state: 'hub_pending', lines: [orderLine({ hubPendingOrderId: null })] }), 1],
   ])('%s', (_, given, expected) => expect(taken(given)).toBe(expected));
 
@@ -66,6 +69,8 @@ describe('the reckoning', () => {
     ['fewer than sales explain, and none lately: taken off by hand', reckoned(7, 5, [1, NOON + 5_000]), 0, true],
     ['more than confirmed, and one sold since the read: it may be overwritten', reckoned(12, 10, [1, at]), 1, false],
     ['the same, and one went afterwards: that is it', reckoned(12, 9, [1, at]), 0, false],
+    ['more went than was sold, none of it lately: nothing was put up again', reckoned(8, 5, [1, NOON + 5_000]), 0, true],
+    ['more than confirmed, and more went afterwards than were sold', reckoned(12, 8, [1, at]), 0, false],
     ['nobody looked: all since the read may be', reckoned(9, null, [2, at]), 2, false],
   ])('%s', (_, result, unseen, certain) => expect(result).toEqual({ unseen, certain }));
 });
