@@ -11,7 +11,7 @@ const FULL = STATUS_WINDOW_MS / STEP + 1;
 /** The status after samples of [committed, end], 5 s apart. */
 function after(samples: readonly (readonly [committed: number, end: number])[], { owned = true, replaying = false } = {}): string {
   const status = new PartitionStatus();
-  samples.forEach(([committed, end], index) => status.sample(1_000 + index * STEP, BigInt(committed), BigInt(end), owned));
+  samples.forEach(([committed, end], index) => status.sample(1_000_000 + index * STEP, BigInt(committed), BigInt(end), owned));
   return status.read({ replaying });
 }
 const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_, index) => make(index));
@@ -39,12 +39,16 @@ describe('status', () => {
     expect(after(times(FULL, (n) => [50 + n, 60 + n]))).toBe('warn');
     expect(after(times(FULL, (n) => [50 + n, n === 7 ? 60 : 60 + 2 * n]))).toBe('ok');
     expect(after(times(FULL, (n) => [50 + 3 * n, 200 + n]))).toBe('ok');
+    expect(after(times(FULL, (n) => [50 + n, n === 7 ? 57 + 3 * n : 60 + 3 * n])), 'by a little, once').toBe('ok');
   });
 
   test('is rewind from the moment the group stands before what it had committed, until it is back there', () => {
     expect(after([[50, 60], [40, 60]])).toBe('rewind');
     expect(after([[50, 60], [40, 60], [49, 61]])).toBe('rewind');
     expect(after([[50, 60], [40, 60], [50, 61]])).toBe('ok');
+    expect(after([[50, 60], [58, 60], [55, 60]]), 'before the furthest, not only before the first').toBe('rewind');
+    expect(after([[60, 60], [59, 60]]), 'by a single record').toBe('rewind');
+    expect(after([[60, 60], [59, 60]], { replaying: true })).toBe('replay');
     expect(after([[50, 60], [40, 40]])).toBe('ok'); // the topic was made anew: there is nothing to read twice
   });
 
@@ -72,6 +76,20 @@ describe('status', () => {
     expect(status.isFull).toBe(false);
     status.sample(10, 5n, 9n);
     expect([status.isFull, status.read()]).toEqual([true, 'stall']);
+  });
+
+  test('is ok where the group stands behind the end of a topic that was made anew', () => {
+    expect(after(times(FULL, () => [60, 50]))).toBe('ok');
+  });
+
+  test('tells how many records more, or fewer, it is behind than when the window began', () => {
+    const status = new PartitionStatus();
+    status.sample(0, 5n, 9n);
+    expect(status.trend).toBe(0);
+    status.sample(STEP, 5n, 19n);
+    expect(status.trend).toBe(10);
+    status.sample(2 * STEP, 19n, 19n);
+    expect(status.trend).toBe(-4);
   });
 
   test('forgets what is older than the window', () => {

@@ -52,6 +52,22 @@ describe('lag', () => {
     expect(lag.read(NOW)).toMatchObject([{ records: 0, seconds: 0 }]);
   });
 
+  test('is none, never less, where more is done than the broker said there is', () => {
+    const lag = tracker(0);
+    lag.fetched(T, 0, 10n, NOW - 5_000, 12n);
+    lag.done(T, 0, 15n, NOW - 5_000);
+    expect(lag.read(NOW)).toMatchObject([{ records: 0, seconds: 0 }]);
+  });
+
+  test('counts from when there is something to do again, not from before', () => {
+    const lag = tracker(0);
+    lag.ends(T, 0, 20n, 10n, NOW);
+    lag.done(T, 0, 20n, NOW);
+    lag.ends(T, 0, 20n, 20n, NOW + 1_000);
+    lag.ends(T, 0, 21n, 20n, NOW + 60_000);
+    expect(lag.read(NOW + 61_000)).toMatchObject([{ records: 1, seconds: 1 }]);
+  });
+
   test('is counted exactly beyond the safe integers', () => {
     const lag = tracker(0);
     lag.fetched(T, 0, 2n ** 60n, NOW, 2n ** 60n + 7n);
@@ -74,6 +90,22 @@ describe('a rebalance', () => {
     expect(lag.read(NOW)).toEqual([{ topic: T, partition: 1, records: 6, seconds: 0, status: 'ok', trend: 0 }]);
     lag.assign([{ topic: T, partition: 0 }]);
     expect(lag.read(NOW)).toEqual([]);
+  });
+
+  test('what is known of a replay is known by topic, and forgotten with the partition', () => {
+    const lag = new LagTracker();
+    lag.assign([{ topic: T, partition: 0 }, { topic: 'other', partition: 0 }]);
+    lag.looked('other', new Set());
+    expect([lag.look(T, 0), lag.look('other', 0)]).toEqual([{ owned: true, fresh: true }, { owned: true, fresh: false }]);
+    lag.assign([]);
+    expect(lag.look(T, 0)).toEqual({ owned: false, fresh: false });
+  });
+
+  test('partitions are counted, owned here or not, and when that was', () => {
+    const lag = tracker(0);
+    expect([lag.partitions.size, lag.answeredAt]).toEqual([0, undefined]);
+    lag.counted(T, 12, 7);
+    expect([lag.partitions.get(T), lag.answeredAt]).toEqual([12, 7]);
   });
 
   test('a handler that is still at work on a partition given away changes nothing', () => {
