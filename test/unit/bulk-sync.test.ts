@@ -144,8 +144,8 @@ describe('what becomes of a product', () => {
   const theirs = { productId: 1, quantity: 5, priceCents: 100, currency: 'EUR' };
   const tied: State = { itemId: 'i', exists: true, onHand: 5, held: 0, removed: false, priceCents: 100, currency: 'EUR', listing: { productId: 1, gone: false }, busy: false, changed: false };
   const rules: Rules = { mode: 'adopt-remote', buffer: 0, listingSync: true, ordersRead: true, ambiguous: new Set() };
-  const of = (state: Partial<State>, more: Partial<Rules> = {}): string => {
-    const { kind, cause } = decide(theirs, { ...tied, ...state }, { ...rules, ...more });
+  const of = (state: Partial<State>, more: Partial<Rules> = {}, shown: Partial<typeof theirs> = {}): string => {
+    const { kind, cause } = decide({ ...theirs, ...shown }, { ...tied, ...state }, { ...rules, ...more });
     return `${kind} ${cause}`;
   };
   const stranger = { itemId: null, exists: false, onHand: 0, listing: null };
@@ -178,8 +178,21 @@ describe('what becomes of a product', () => {
     ['another price, orders not read', { priceCents: 99 }, { ordersRead: false }, 'adopted price'],
     ['another price, without listing sync', { priceCents: 99 }, { listingSync: false }, 'same quantity'],
     ['another currency', { priceCents: 99, currency: 'USD' }, {}, 'same quantity'],
+    ['another price, in a currency nobody has said', { priceCents: 99, currency: null }, {}, 'adopted price'],
+    ['nobody has said a price', { priceCents: null }, {}, 'same quantity'],
   ])('%s', (_name, state, more, answer) => {
     expect(of(state, more)).toBe(answer);
+  });
+
+  test('none there', () => {
+    const none = { quantity: 0 };
+    expect(of({ onHand: 1 }, { buffer: 2 }, none), 'all are kept here').toBe('same quantity');
+    expect(of({ onHand: 0, removed: true, priceCents: 99 }, {}, none), 'taken off on both sides').toBe('adopted price');
+  });
+
+  test('what CardTrader should show is told, less what is kept; of what is not here nothing', () => {
+    const ours = (state: Partial<State>, buffer = 0): number | null => decide(theirs, { ...tied, ...state }, { ...rules, buffer }).ours;
+    expect([ours({}), ours({}, 2), ours({ onHand: 1 }, 2), ours(stranger)]).toEqual([5, 3, 0, null]);
   });
 });
 

@@ -131,6 +131,13 @@ test('what has to be written is sorted by user and item, whatever order it came 
   expect(fold.items).toHaveLength(6);
 });
 
+test('what may have to be told to CardTrader is marked: whatever took effect, and no other', () => {
+  const altered = (...steps: Step[]): boolean => after(stocked({ onHand: 5, version: 3 }), ...steps).altered;
+  expect([altered(['SET', 5]), altered(['ADJUST', 0, { price_cents: 7 }])]).toEqual([true, true]);
+  expect([altered(), altered(['SET', 1, { version: 3 }]), altered(['ADJUST', -9])]).toEqual([false, false, false]);
+  expect(altered(['SET', 1], ['SET', 1, { version: 3 }])).toBe(true);
+});
+
 test('items of different users never meet, though their ids are the same', () => {
   const fold = new StockFold();
   fold.apply(change({ user_id: uuid(1), item_id: ITEM, quantity: 4 }));
