@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { messageOf } from '../../../src/marketplace/dispatcher/messages.ts';
-import { again, applied, needsOperator, patienceMs, refused, stalled, unknown, withoutProduct } from '../../../src/marketplace/dispatcher/results.ts';
+import { calledOffMessage, messageOf } from '../../../src/marketplace/dispatcher/messages.ts';
+import { again, applied, needsOperator, notAsked, ofAnother, patienceMs, refused, refusedProblem, stalled, unknown, withoutProduct } from '../../../src/marketplace/dispatcher/results.ts';
 import type { Result, Work } from '../../../src/marketplace/dispatcher/work.ts';
 import { THROTTLED_REASONS, UNKNOWN_REASONS } from '../../../src/marketplace/client/index.ts';
-import { intent, ITEM, listing, NOON, OURS, PRODUCT, refusal, throttling, uncertainty, USER, work } from '../../support/operations.ts';
+import { fingerprintOf, type Stock } from '../../../src/marketplace/listing-sync/index.ts';
+import { BLUEPRINT, intent, ITEM, listing, NOON, OURS, PRODUCT, refusal, throttling, uncertainty, USER, work } from '../../support/operations.ts';
 import { uuid } from '../../support/events.ts';
 
 /** Protects: what an operation becomes after a read that came to nothing, and what its sale is told of it. */
@@ -36,6 +37,41 @@ test('whoever is settled is not looked at again; whoever is not, is', () => {
   for (const { againMs } of [again(7), unknown(7)]) expect(againMs).toBe(7);
 });
 
+test('a result says no more than it was told: no copies to lower, none of ours, no rejected token; the circuit hears of every answer', () => {
+  const nothing = { reason: null, listing: null, lower: 0, own: 0, tokenRejected: false };
+  expect(applied({})).toEqual({ ...nothing, to: 'APPLIED', againMs: null, answered: true });
+  expect(notAsked()).toEqual({ ...nothing, to: 'APPLIED', againMs: null, answered: null });
+  expect(refused('forbidden')).toEqual({ ...nothing, to: 'REFUSED', reason: 'forbidden', againMs: null, answered: true });
+  expect(needsOperator()).toEqual({ ...nothing, to: 'NEEDS_OPERATOR', reason: 'unexplained', againMs: null, answered: true });
+  expect(again(7)).toEqual({ ...nothing, to: 'PENDING', againMs: 7, answered: true });
+  expect(unknown(7)).toEqual({ ...nothing, to: 'UNKNOWN', againMs: 7, answered: false });
+  expect(refused('refused', { listing: listing(), own: -2 })).toMatchObject({ listing: listing(), own: -2 });
+});
+
+test('what was refused is not asked for again at once, nor more often than what finds no answer', () => {
+  expect(stalled(open, refusal('other'), 60_000)).toMatchObject({ to: 'UNKNOWN', againMs: 60_000 });
+  expect(stalled(work(), refusal('token_rejected'), BACKOFF).againMs).toBe(0);
+});
+
+describe('what was found, or made, is another item’s product', () => {
+  const stock: Stock = { onHand: 5, buffer: 0, blueprintId: BLUEPRINT, priceCents: 250, currency: 'EUR', properties: null, eventId: 'e' };
+  const made = applied({ listing: listing({ productId: 404, quantity: 7 }), own: 2 });
+  test('of a sale: it took effect, nothing is tied to that product, and people see it', () => {
+    expect(ofAnother(work({ kind: 'RETURN' }), made, NOON)).toEqual({ ...made, own: 0, listing: { ...listing(), gone: true, mismatch: expect.objectContaining({ kind: 'merged', found: 7 }) as unknown } });
+  });
+  test('of a SYNC: refused, and not tried again as it is', () => {
+    const sync = work({ kind: 'SYNC', purchaseId: null, stock });
+    const result = ofAnother(sync, made, NOON);
+    expect(result).toMatchObject({ to: 'REFUSED', reason: 'merged', listing: null, own: 0, problem: { kind: 'merged', wanted: fingerprintOf(stock) } });
+    expect(result.problem?.said).toContain('404');
+    expect(ofAnother({ ...sync, stock: null }, made, NOON).problem).toBeUndefined();
+  });
+  test('what CardTrader refused of an item is kept with what was wanted', () => {
+    expect(refusedProblem({ stock }, 'no')).toEqual({ problem: { kind: 'refused', said: 'no', wanted: fingerprintOf(stock) } });
+    expect(refusedProblem({ stock: null }, 'no')).toEqual({});
+  });
+});
+
 test('a product that is gone has no copies and no marker', () => {
   expect(withoutProduct(listing({ quantity: 3 }))).toMatchObject({ gone: true, quantity: 0, operationId: null, productId: PRODUCT });
 });
@@ -55,6 +91,17 @@ describe('what the sale is told', () => {
     expect(told(open, unknown(1))).toBeUndefined();
   });
   test('nothing, while nothing is known', () => expect(told(work(), again(1))).toBeUndefined());
+  test('called off: refused as withdrawn, under an id of its own', () => {
+    const off = calledOffMessage(work({ traceparent: 'trace' }), NOON, derive);
+    expect(off).toMatchObject({ traceparent: 'trace', record: 'RemoteStockRefused', value: { ...identity, reason: 'withdrawn' } });
+    expect(off?.value.event_id).not.toBe(told(work(), refused('refused'))?.value.event_id);
+    expect(calledOffMessage(work({ kind: 'LOWER', purchaseId: null }), NOON, derive)).toBeUndefined();
+  });
+  test('nothing, where the item was never listed: there is no product to name', () => {
+    const never = work({ listing: listing({ productId: 0 }) });
+    expect([told(never, refused('refused')), calledOffMessage(never, NOON, derive)]).toEqual([undefined, undefined]);
+    expect(told(never, applied({ listing: listing({ productId: 404 }) }))?.value.product_id).toBe(404);
+  });
   test('nothing, where no sale waits', () => {
     for (const result of [applied({}), refused('refused'), needsOperator(), unknown(1)]) expect(told(work({ kind: 'LOWER', purchaseId: null }), result)).toBeUndefined();
   });
