@@ -133,6 +133,9 @@ describe('a floor', () => {
     floors.advance(facts(103n, 104n));
     expect(floors.floorOf(3)).toBe(8n);
     expect(floors.idle).toBe(true);
+    expect(floors.floorOf(4), 'nobody has looked what is still there of it').toBe(0n);
+    floors.own([3, 4]);
+    expect([floors.floorOf(3), floors.floorOf(4)], 'what was ours stays where it is').toEqual([8n, 0n]);
   });
 
   test('of a shard that was given away is forgotten, pending or not', () => {
