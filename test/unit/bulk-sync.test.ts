@@ -131,6 +131,8 @@ describe('whether an export is believed', () => {
     [100, 50, ['d'], 100],
     [100, 50, ['d', 'd'], undefined],
     [100, 50, ['d', 'other', 'd'], 100],
+    [100, 50, ['d', 'd', 'other'], undefined], // what came before those that agree
+    [2, 1, [], undefined],
   ])('%d before, %d now, refused before that: %j', (listed, products, shrunk, answer) => {
     expect(shrunkFrom({ products, digest: 'd' }, { listed, lastProducts: null, shrunk })).toBe(answer);
   });
