@@ -78,6 +78,21 @@ describe('a purchase', () => {
     expect(both.stock.moves.map((move) => [move.outcome, move.cause, move.delta, move.held])).toEqual([...new Set(lines.map(([itemId]) => itemId))].map(() => ['rejected', reason, 0, 0]));
   });
 
+  test('of an item never seen creates none: its ledger row alone is written', () => {
+    const both = stocked({});
+    both.purchases.request(wants([C, 1]));
+    expect(both.stock.itemsToWrite()).toMatchObject([{ itemId: C, exists: false, lastEventId: null }]);
+  });
+
+  test('and what comes of it: every item it names is written; only copies that leave or come back are told to CardTrader', () => {
+    const both = stocked({ [A]: 5, [B]: 5 });
+    const event = wants([A, 2], [B, 1]);
+    both.purchases.request(event);
+    expect(both.stock.itemsToWrite()).toMatchObject([{ itemId: A, altered: false }, { itemId: B, altered: false }]);
+    both.purchases.stimulate(both.purchases.touch(USER, event.purchase_id), { kind: 'look' });
+    expect(both.stock.itemsToWrite()).toMatchObject([{ itemId: A, onHand: 3, altered: true }, { itemId: B, onHand: 4, altered: true }]);
+  });
+
   test('counts what earlier purchases hold, and what an event of the same chunk brought', () => {
     const both = stocked({ [A]: 3 }, { held: 2 });
     expect(both.purchases.request(wants([A, 2]))).toBe('rejected');

@@ -14,7 +14,9 @@ const changed = (given: Partial<InventoryChanged> = {}): InventoryChanged => cha
 const verdict = (of: Entry, known: Partial<Evidence> = {}, tooOldBefore = HORIZON): Verdict => judge(of, { ...nothing, ...known }, tooOldBefore).verdict;
 
 describe('what is known of the event itself', () => {
-  test('nothing: sent', () => expect(judge(entry(changed()), nothing, HORIZON)).toEqual({ verdict: 'send', detail: '' }));
+  test('nothing: sent', () => {
+    for (const known of [nothing, undefined]) expect(judge(entry(changed()), known, HORIZON)).toEqual({ verdict: 'send', detail: '' });
+  });
   test.each([['a', 'it was applied'], ['s', 'it was stale'], ['r', 'its purchase was rejected'], ['d', 'the ledger has refused it']] as const)('its row in the ledger (%s): a duplicate, and why', (outcome, said) => {
     const judged = judge(entry(changed()), { ...nothing, outcome, recordedAt: new Date(NOON) }, HORIZON);
     expect(judged.verdict).toBe('duplicate');
@@ -50,6 +52,7 @@ describe('what has become of the item since', () => {
     ['the same version, which ingest would find stale', { version: 4 }, { itemVersion: 4 }, 'superseded'],
     ['an older version: it counts, not the time', { version: 5 }, { itemVersion: 4, itemOccurredAt: later }, 'send'],
     ['a version, and the event has none: the time counts', {}, { itemVersion: 4, itemOccurredAt: later }, 'superseded'],
+    ['a version, and the event has none, but nothing is newer', {}, { itemVersion: 4, itemOccurredAt: new Date(NOON - 1) }, 'send'],
     ['no version, and the event has one: the time counts', { version: 5 }, { itemOccurredAt: later }, 'superseded'],
   ])('%s: %s', (_, event, known, then) => expect(verdict(entry(changed(event)), known)).toBe(then));
 });
