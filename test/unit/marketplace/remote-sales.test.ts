@@ -71,6 +71,8 @@ describe('the reckoning', () => {
     ['the same, and one went afterwards: that is it', reckoned(12, 9, [1, at]), 0, false],
     ['more went than was sold, none of it lately: nothing was put up again', reckoned(8, 5, [1, NOON + 5_000]), 0, true],
     ['more than confirmed, and more went afterwards than were sold', reckoned(12, 8, [1, at]), 0, false],
+    ['in the second it was confirmed: it need not be in that number', reckoned(9, 7, [1, NOON - 500]), 1, true],
+    ['put up by hand afterwards: what was sold since the read may be overwritten', reckoned(9, 8, [1, at]), 1, false],
     ['nobody looked: all since the read may be', reckoned(9, null, [2, at]), 2, false],
   ])('%s', (_, result, unseen, certain) => expect(result).toEqual({ unseen, certain }));
 });

@@ -29,6 +29,7 @@ describe('when copies leave stock: each row of the state table', () => {
     ['the merged order on its way', { ...zero, state: 'sent', ...own(3) }, 0],
     ['and at its end', { ...zero, state: 'done', ...own(3) }, 0],
     ['a merged order whose cancellation is asked for', { ...zero, state: 'request_for_cancel', ...own(null) }, 0],
+    ['CT Zero whose cancellation is asked for in the order that sold it: still sold', { ...zero, state: 'request_for_cancel', ...own(7) }, -2],
     ['a presale in the order that sold it', { ...zero, state: 'hub_pending', presale: true, ...own(7) }, -2],
     ['a presale that is out, in the order that follows: counted before', { ...zero, state: 'hub_pending', presale: true, presaleEndedAt: NOW, ...own(3) }, 0],
     ['the same, and it does not say which sold it', { ...zero, state: 'hub_pending', presale: true, presaleEndedAt: NOW, ...own(null) }, 0],
