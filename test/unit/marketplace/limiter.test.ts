@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Bucket } from '../../../src/marketplace/buckets.ts';
 import { RateLimiter } from '../../../src/marketplace/limiter/index.ts';
+import { LocalSource } from '../../../src/marketplace/limiter/local.ts';
 import { densest } from '../../support/densest.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { keepingLogger } from '../../support/redis.ts';
@@ -46,6 +47,18 @@ describe('without Redis', () => {
     expect(lines).toMatchObject([{ level: 'warn', problem: 'BRX_REDIS_URL is not set', share: 0.5 }]);
     expect(waits.map(({ ms }) => ms)).toEqual(granted.map(({ at }) => at));
   });
+});
+
+test('a process by itself forgets who is idle, and nobody whose tokens or 429 still count', () => {
+  const source = new LocalSource({ requests: 20, windowMs: 1_000, marginMs: 0, fallbackShare: 1 });
+  const takes = (count: number, userId: (n: number) => string, now: number): void => Array.from({ length: count }, (_, n) => userId(n)).forEach((user) => source.take(user, 'search', 1, now));
+  takes(500, (n) => `idle ${n}`, 0);
+  source.take('throttled', 'all', 1, 0);
+  source.throttled('throttled', 'all', 60_000, 0);
+  takes(499, () => 'busy', 5_000);
+  expect([source.size, source.inspect('throttled', 'all', 5_000).pausedMs, source.inspect('busy', 'search', 5_000).used]).toEqual([2, 55_000, 10]);
+  takes(1_000, () => 'busy', 200_000);
+  expect(source.size, 'the 429 is over').toBe(1);
 });
 
 describe('for people', () => {
