@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Bucket } from '../../../src/marketplace/buckets.ts';
 import { RateLimiter } from '../../../src/marketplace/limiter/index.ts';
 import { LocalSource } from '../../../src/marketplace/limiter/local.ts';
+import { comeBack, fallBack, SHARED } from '../../../src/marketplace/limiter/mode.ts';
 import { densest } from '../../support/densest.ts';
 import { fakeClock } from '../../support/fake-clock.ts';
 import { keepingLogger } from '../../support/redis.ts';
@@ -59,6 +60,13 @@ test('a process by itself forgets who is idle, and nobody whose tokens or 429 st
   expect([source.size, source.inspect('throttled', 'all', 5_000).pausedMs, source.inspect('busy', 'search', 5_000).used]).toEqual([2, 55_000, 10]);
   takes(1_000, () => 'busy', 200_000);
   expect(source.size, 'the 429 is over').toBe(1);
+});
+
+test('Redis lost: a window of silence; found again: another, unless it was away for less than half of one', () => {
+  expect(SHARED).toEqual({ source: 'shared', silentUntil: -Infinity });
+  expect(fallBack(1_000, 10_000)).toEqual({ source: 'local', silentUntil: 11_000 });
+  expect(comeBack(1_000, 5_999, 10_000)).toEqual({ source: 'shared', silentUntil: 5_999 });
+  expect(comeBack(1_000, 6_000, 10_000)).toEqual({ source: 'shared', silentUntil: 16_000 });
 });
 
 describe('for people', () => {
