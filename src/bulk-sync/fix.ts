@@ -8,8 +8,8 @@ import { createEncoder, type Registry } from '../platform/kafka/index.ts';
 import { inTransaction, lockUsers, recordOperatorAction, type Postgres, type Transaction } from '../platform/postgres/index.ts';
 import { deleteDrift, selectDrift, type DriftRow } from './drift.sql.ts';
 import { confirmListings, selectRelisted } from './items.sql.ts';
-import { haveOrdersRead } from './orders-read.ts';
 import { CAUSES } from './job.ts';
+import { haveOrdersRead } from './orders-read.ts';
 import { statesOf } from './states.ts';
 
 /** What mends a difference. */

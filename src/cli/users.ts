@@ -214,7 +214,7 @@ const STATUS_WORDS: Record<SellerStatus, string> = {
   token_rejected: 'token rejected: CardTrader answered 401, operations wait for a new token (`brx-sync users add`), and sales end at their deadlines',
 };
 
-const syncWords = ({ listingSync, buffer }: Seller): string => `listing sync is ${listingSync ? 'on' : 'off'}${buffer === 0 ? '' : `, ${formatCount(buffer)} ${buffer === 1 ? 'copy' : 'copies'} of each item kept from CardTrader`}`;
+const syncWords = ({ listingSync, buffer }: Seller): string => `listing sync is ${listingSync ? 'on' : 'off'}${buffer === 0 ? '' : `, ${counted(buffer, 'copy', 'copies')} of each item kept from CardTrader`}`;
 const statusWords = ({ out }: CliContext, { status }: Seller): string => out.paint(status === 'active' ? 'green' : 'yellow', STATUS_WORDS[status]);
 const accountOf = ({ sellerId, appName }: Seller): string => `CardTrader’s ${sellerId === null ? 'seller of an unknown id' : `seller ${sellerId}`}, app ${appName === null ? 'without a name' : `“${printable(appName)}”`}`;
 const ago = (now: number, then: Date): string => `${formatSeconds(Math.max(0, now - then.getTime()) / 1_000)} ago`;

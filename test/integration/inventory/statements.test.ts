@@ -70,6 +70,7 @@ const seller = { userId: event.user_id, epoch: 1 };
 const sealed = { keyId: 'k', bytes: new Uint8Array(3) };
 const listing: Listing = { userId: event.user_id, itemId: event.item_id, productId: 1, blueprintId: 2, quantity: 3, priceCents: 4, currency: 'EUR', confirmedAt: 5, operationId: null, gone: false, product: { name: null, description: null, userDataField: null, graded: null, properties: {} }, soldLines: [6], mismatch: null, unaccounted: 0 };
 const due: Work = { id: event.event_id, userId: event.user_id, purchaseId: null, kind: 'LOWER', quantity: 1, state: 'PENDING', createdAt: 1, attempts: 0, intent: null, listing, listed: true, stock: null, problem: null, taken: null, jobId: null, sentAt: null, traceparent: null };
+const intending = (siblings: [] | null) => ({ work: due, epoch: 1, intent: { productId: 1, readAt: 1, before: 1, target: 0, marked: true, siblings, blueprintId: 1 } });
 const claim = { jobId: event.event_id, owner: event.user_id, epoch: 1 };
 const arrived = { jobId: event.event_id, chunk: 0, eventId: event.event_id };
 const operation = { id: event.event_id, itemId: event.item_id, kind: 'TAKE', quantity: 1, state: 'PENDING', returns: null, reason: null } as const;
@@ -151,7 +152,7 @@ const CALLS: Record<string, (tx: Transaction) => Promise<unknown>> = {
   holdSellers: (tx) => leases.holdSellers(tx, event.event_id, 1, [{ ...seller, failures: 0, openUntil: null, tokenRejected: null }]),
   releaseSellers: (tx) => leases.releaseSellers(tx, event.event_id, [seller]),
   readDue: (tx) => work.readDue(tx, [{ userId: event.user_id, slots: 2, busyItems: [event.item_id] }]),
-  writeIntents: (tx) => work.writeIntents(tx, event.event_id, 1_000, [{ work: due, epoch: 1, intent: { productId: 1, readAt: 1, before: 1, target: 0, marked: true, siblings: null } }]),
+  writeIntents: async (tx) => [await work.writeIntents(tx, event.event_id, 1_000, [intending(null)]), await work.writeIntents(tx, event.event_id, 1_000, [intending([])])],
   writeResults: (tx) => work.writeResults(tx, [{ work: { ...due, kind: 'SYNC' }, from: 'PENDING', evidence: [], result: { to: 'PENDING', reason: null, againMs: 1, listing: null, lower: 0, own: 0, answered: true, tokenRejected: false } }]),
   readTiedElsewhere: (tx) => work.readTiedElsewhere(tx, [listing]),
   callOff: (tx) => work.callOff(tx, [due]),
