@@ -59,7 +59,7 @@ export async function applyFixes(deps: FixDeps, userId: string, rows: readonly D
   const encoder = createEncoder(deps.registry, ['InventoryLevel']);
   await encoder.prepare();
   const counted = rows.filter(isOfCopies);
-  const ordersRead = counted.length === 0 || deps.ordersPatienceMs === 0 || (await haveOrdersRead(deps, userId, { since: Math.max(...counted.map(({ seenAt }) => seenAt.getTime())), patienceMs: deps.ordersPatienceMs, ...(deps.signal !== undefined && { signal: deps.signal }) }));
+  const ordersRead = counted.length === 0 || deps.ordersPatienceMs === 0 || (await haveOrdersRead(deps.postgres, userId, Math.max(...counted.map(({ seenAt }) => seenAt.getTime())), { clock: deps.clock, patienceMs: deps.ordersPatienceMs, signal: deps.signal }));
   return inTransaction(deps.postgres, async (tx) => {
     await lockUsers(tx, [userId]);
     const { ready, skipped } = await stillSo(tx, userId, rows, ordersRead);

@@ -1,6 +1,6 @@
 import type { InventorySnapshotChunk } from '../contract/index.ts';
 import { askPatiently, openClaimed, readUserDataField, rejectToken, slowDown, type Access, type Caller, type Outcome, type RemoteProduct } from '../marketplace/index.ts';
-import { pollNow, selectPoll } from '../orders/index.ts';
+import { pollNow } from '../orders/index.ts';
 import { enqueue, selectUnpublished, userMessage } from '../outbox/index.ts';
 import type { Clock } from '../platform/clock.ts';
 import { faultPoint } from '../platform/fault-points.ts';
@@ -13,6 +13,7 @@ import { countOpen, insertFindings, takeToSend, type ToSend } from './chunks.sql
 import { Cut, snapshotProduct } from './cut.ts';
 import { finish } from './finish.ts';
 import { beginExport, endExport, failJob, insertChunk, noteOrdersRead, releaseJob, selectKnown, type Claim, type ClaimedJob } from './jobs.sql.ts';
+import { readInTime } from './orders-read.ts';
 import type { Problem } from './job.ts';
 import type { BulkSyncObserver } from './observer.ts';
 
@@ -161,14 +162,10 @@ async function take(deps: SessionDeps, claim: Claim, caller: Caller, signal: Abo
  * them may be away; then items that differ are left alone.
  */
 async function waitForOrders(deps: SessionDeps, claim: Claim, { userId, mode, dryRun }: ClaimedJob, signal: AbortSignal): Promise<void> {
-  const { postgres, clock, ordersPatienceMs } = deps;
+  const { clock, ordersPatienceMs } = deps;
   if (mode === 'report' || dryRun || ordersPatienceMs === 0) return;
-  const before = await deps.one(() => selectPoll(postgres.prisma, userId));
-  if (before === undefined || (await deps.transaction((tx) => pollNow(tx, userId))) === null) return;
-  for (const until = clock.monotonic() + ordersPatienceMs; clock.monotonic() < until; ) {
-    if (await deps.transaction((tx) => noteOrdersRead(tx, claim))) return;
-    await clock.sleep(LOOK_MS, signal);
-  }
+  if ((await deps.transaction((tx) => pollNow(tx, userId))) === null) return;
+  await readInTime(() => deps.transaction((tx) => noteOrdersRead(tx, claim)), { clock, patienceMs: ordersPatienceMs, signal });
 }
 
 /** Sends chunks as others are applied, until there is nothing to do for any; answers in how many seconds a parked one is tried again, null: all are over. */
